@@ -1,0 +1,136 @@
+"""What the typed clients share: one request with its errors translated and safe ones retried."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from hsis.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+
+RETRY_STATUSES = frozenset({502, 503, 504})
+RETRY_DELAYS_S = (0.1, 0.4, 1.5)
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_ERRORS: dict[int, type[DomainError]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    413: TooLarge,
+}
+
+
+def error_of(response: httpx.Response) -> DomainError:
+    """The typed error for an answer of status 400 or more (its body must have been read).
+
+    The problem document, where the callee sent one, is kept as `error.problem`.
+    """
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        problem = Problem(status=response.status_code, detail=response.reason_phrase)
+    status = response.status_code
+    if status >= 500:
+        error: DomainError = Unavailable(
+            f"{response.request.method} {response.request.url.path} answered {status}: "
+            f"{problem.detail}"
+        )
+    else:
+        error = _ERRORS.get(status, InvalidInput)(problem.detail or response.reason_phrase)
+    error.problem = problem  # type: ignore[attr-defined]
+    return error
+
+
+def problem_of(error: DomainError) -> Problem | None:
+    """The problem document that a client's error came with, if any."""
+    problem = getattr(error, "problem", None)
+    return problem if isinstance(problem, Problem) else None
+
+
+class BaseClient:
+    """A typed client of one service. It owns no connection: the caller closes the HTTP client."""
+
+    def __init__(self, http: httpx.AsyncClient, base_url: str) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> httpx.Response:
+        """The answer, read whole. Idempotent requests are tried again when the callee is away.
+
+        Raises the domain error for any status of 400 or more, Unavailable when nothing answered.
+        """
+        delays: tuple[float | None, ...] = (None,)
+        if method in _IDEMPOTENT and not hasattr(arguments.get("content"), "__aiter__"):
+            delays = (*RETRY_DELAYS_S, None)
+        for delay in delays:
+            try:
+                response = await self._http.request(
+                    method,
+                    self._base_url + path,
+                    headers={**(headers or {}), **_bearer(token)},
+                    **arguments,
+                )
+            except httpx.TransportError as error:
+                if delay is None:
+                    raise _unreachable(method, path, error) from error
+            else:
+                if response.status_code < 400:
+                    return response
+                if delay is None or response.status_code not in RETRY_STATUSES:
+                    raise error_of(response)
+            await asyncio.sleep(delay)
+        raise AssertionError("the last round returns or raises")
+
+    @asynccontextmanager
+    async def _stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer with its body still to be read; errors as in `_request`, never retried."""
+        try:
+            async with self._http.stream(
+                method,
+                self._base_url + path,
+                headers={**(headers or {}), **_bearer(token)},
+                **arguments,
+            ) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    raise error_of(response)
+                yield response
+        except httpx.TransportError as error:
+            raise _unreachable(method, path, error) from error
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _unreachable(method: str, path: str, error: Exception) -> Unavailable:
+    return Unavailable(f"{method} {path} got no answer ({type(error).__name__}).")

@@ -1,0 +1,113 @@
+"""Client of catalog: STAC, tokens, permissions, the spectral library."""
+
+from typing import Any
+from urllib.parse import quote
+
+from hsis.clients.base import BaseClient
+from hsis.contracts.access import Access, TokenAnswer
+from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
+
+StacObject = dict[str, Any]
+"""A STAC Item, Collection or ItemCollection as plain JSON."""
+
+
+class CatalogClient(BaseClient):
+    """STAC and access, for services, the CLI and users' programs."""
+
+    async def login(self, username: str, password: str) -> TokenAnswer:
+        """A token for a user's name and password; Unauthenticated when they are wrong."""
+        response = await self._request(
+            "POST", "/auth/token", data={"username": username, "password": password}
+        )
+        return TokenAnswer.model_validate_json(response.content)
+
+    async def access(self, collection: str, *, token: str | None = None) -> Access:
+        """The role of the token's bearer in a collection; role None where it may not be known.
+
+        Without a token it is the role of the anonymous public, whatever the HTTP client's own
+        authentication is.
+        """
+        response = await self._request(
+            "GET",
+            f"/auth/access/{quote(collection, safe='')}",
+            token=token,
+            **({} if token else {"auth": None}),
+        )
+        return Access.model_validate_json(response.content)
+
+    async def collections(self, *, token: str | None = None) -> list[StacObject]:
+        """Every collection that the caller can see."""
+        response = await self._request("GET", "/stac/collections", token=token)
+        found: list[StacObject] = response.json()["collections"]
+        return found
+
+    async def collection(self, collection: str, *, token: str | None = None) -> StacObject:
+        """One collection; NotFound where the caller cannot see it."""
+        response = await self._request("GET", _collection(collection), token=token)
+        return dict(response.json())
+
+    async def create_collection(
+        self, collection: StacObject, *, token: str | None = None
+    ) -> StacObject:
+        """Create a collection that the token's user then owns; Conflict when the id is taken."""
+        response = await self._request("POST", "/stac/collections", json=collection, token=token)
+        return dict(response.json())
+
+    async def item(self, collection: str, item: str, *, token: str | None = None) -> StacObject:
+        """One item with all of its bands; NotFound where the caller cannot see it."""
+        response = await self._request("GET", _item(collection, item), token=token)
+        return dict(response.json())
+
+    async def create_item(
+        self, collection: str, item: StacObject, *, token: str | None = None
+    ) -> StacObject:
+        """Register an item; Conflict when the id is taken in the collection."""
+        response = await self._request(
+            "POST", _collection(collection) + "/items", json=item, token=token
+        )
+        return dict(response.json())
+
+    async def delete_item(self, collection: str, item: str, *, token: str | None = None) -> None:
+        """Remove an item from the catalog; ingest then removes what is stored for it."""
+        await self._request("DELETE", _item(collection, item), token=token)
+
+    async def search(self, query: StacObject, *, token: str | None = None) -> StacObject:
+        """One page of a STAC item search (the body of POST /stac/search)."""
+        response = await self._request("POST", "/stac/search", json=query, token=token)
+        return dict(response.json())
+
+    async def spectra(
+        self, collection: str, *, names: list[str] | None = None, token: str | None = None
+    ) -> list[Spectrum]:
+        """The library spectra of a collection, all or those of the given names or ids."""
+        query: dict[str, Any] = {"collection": collection}
+        if names is not None:
+            query["name"] = names
+        response = await self._request("GET", "/spectra", params=query, token=token)
+        return SpectrumList.model_validate_json(response.content).spectra
+
+    async def add_spectrum(self, spectrum: NewSpectrum, *, token: str | None = None) -> Spectrum:
+        """Add a spectrum to a collection's library."""
+        response = await self._request(
+            "POST", "/spectra", json=spectrum.model_dump(mode="json"), token=token
+        )
+        return Spectrum.model_validate_json(response.content)
+
+    async def removed_items(self) -> list[dict[str, Any]]:
+        """Items whose stored objects are still to be removed: `{"seq", "collection", "item",
+        "raw_prefixes"}` each, oldest first. Services only."""
+        response = await self._request("GET", "/stac/removed-items")
+        found: list[dict[str, Any]] = response.json()["removed"]
+        return found
+
+    async def forget_removed_item(self, seq: int) -> None:
+        """Tell catalog that nothing of a removed item is stored any more. Services only."""
+        await self._request("DELETE", f"/stac/removed-items/{seq}")
+
+
+def _collection(collection: str) -> str:
+    return f"/stac/collections/{quote(collection, safe='')}"
+
+
+def _item(collection: str, item: str) -> str:
+    return f"{_collection(collection)}/items/{quote(item, safe='')}"

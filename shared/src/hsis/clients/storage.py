@@ -1,0 +1,100 @@
+"""Client of storage-proxy."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import httpx
+
+from hsis.clients.base import BaseClient
+from hsis.contracts.blobs import Blob, BlobPage
+
+CHUNK_BYTES = 256 * 1024
+
+
+class StorageClient(BaseClient):
+    """Reads and writes blobs by key. With a service's HTTP client it acts as that service."""
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is, without a trailing slash."""
+        return self._base_url
+
+    async def head(self, key: str, *, token: str | None = None) -> Blob:
+        """Size, entity tag and type of a blob; NotFound when there is none."""
+        response = await self._request("HEAD", _path(key), token=token)
+        return _blob(key, response)
+
+    async def get(self, key: str, *, token: str | None = None) -> bytes:
+        """A whole blob in memory: for small ones."""
+        return (await self._request("GET", _path(key), token=token)).content
+
+    async def get_range(
+        self, key: str, start: int, length: int, *, token: str | None = None
+    ) -> bytes:
+        """`length` bytes from offset `start` (fewer where the blob ends before)."""
+        if length <= 0:
+            return b""
+        response = await self._request(
+            "GET",
+            _path(key),
+            token=token,
+            headers={"Range": f"bytes={start}-{start + length - 1}"},
+        )
+        if response.status_code == 200:  # a server that does not do ranges sent all of it
+            return response.content[start : start + length]
+        return response.content
+
+    async def stream(self, key: str, *, token: str | None = None) -> AsyncIterator[bytes]:
+        """The blob's bytes in pieces."""
+        async with self._stream("GET", _path(key), token=token) as response:
+            async for piece in response.aiter_bytes(CHUNK_BYTES):
+                yield piece
+
+    async def put(
+        self,
+        key: str,
+        content: bytes | AsyncIterator[bytes],
+        *,
+        content_type: str = "application/octet-stream",
+        token: str | None = None,
+    ) -> Blob:
+        """Store a blob, replacing any before. An iterator is streamed and not retried."""
+        response = await self._request(
+            "PUT", _path(key), token=token, content=content, headers={"Content-Type": content_type}
+        )
+        return Blob.model_validate_json(response.content)
+
+    async def delete(self, key: str, *, token: str | None = None) -> None:
+        """Remove a blob; no error when there is none."""
+        await self._request("DELETE", _path(key), token=token)
+
+    async def list(self, prefix: str, *, token: str | None = None) -> AsyncIterator[Blob]:
+        """Every blob whose key begins with `prefix`, in the order of the keys."""
+        after: str | None = None
+        while True:
+            query = {"prefix": prefix} | ({"after": after} if after else {})
+            response = await self._request("GET", "/blobs", params=query, token=token)
+            page = BlobPage.model_validate_json(response.content)
+            for blob in page.blobs:
+                yield blob
+            if page.next is None:
+                return
+            after = page.next
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove every blob under a prefix (which ends in `/`); the number removed. For services."""
+        response = await self._request("DELETE", "/blobs", params={"prefix": prefix})
+        return int(response.json()["deleted"])
+
+
+def _path(key: str) -> str:
+    return "/blobs/" + quote(key, safe="/")
+
+
+def _blob(key: str, response: httpx.Response) -> Blob:
+    return Blob(
+        key=key,
+        size=int(response.headers["Content-Length"]),
+        etag=response.headers["ETag"],
+        content_type=response.headers.get("Content-Type"),
+    )

@@ -1,0 +1,63 @@
+"""Keys in the object store and what storage-proxy says of a blob.
+
+raw/<collection>/<upload>/<filename>     what was uploaded, untouched
+cubes/<collection>/<item>/cube.zarr/...  the stored cube
+cubes/<collection>/<item>/statistics.json, thumbnail.webp
+models/<model>/<version>/...
+"""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+
+class Blob(BaseModel):
+    """One stored object."""
+
+    key: str
+    size: int = Field(description="Bytes")
+    etag: str = Field(description="Strong entity tag, in its quotes")
+    last_modified: datetime | None = None
+    content_type: str | None = None
+
+
+class BlobPage(BaseModel):
+    """A page of a listing, in the order of the keys."""
+
+    blobs: list[Blob]
+    next: str | None = Field(
+        default=None, description="Give it as `after` for the next page; None at the end"
+    )
+
+
+def raw_prefix(collection: str, upload: str) -> str:
+    """Where an upload's original files lie."""
+    return f"raw/{collection}/{upload}/"
+
+
+def item_prefix(collection: str, item: str) -> str:
+    """Where everything stored for an item lies, its originals excepted."""
+    return f"cubes/{collection}/{item}/"
+
+
+def cube_prefix(collection: str, item: str) -> str:
+    """The root of the item's Zarr store."""
+    return item_prefix(collection, item) + "cube.zarr/"
+
+
+def statistics_key(collection: str, item: str) -> str:
+    """The item's per-band statistics, a JSON object."""
+    return item_prefix(collection, item) + "statistics.json"
+
+
+def thumbnail_key(collection: str, item: str) -> str:
+    """The item's thumbnail."""
+    return item_prefix(collection, item) + "thumbnail.webp"
+
+
+def collection_of_key(key: str) -> str | None:
+    """The collection whose permissions rule a key; None for `models/` and anything else."""
+    parts = key.split("/", 2)
+    if len(parts) == 3 and parts[0] in {"raw", "cubes"} and parts[1]:
+        return parts[1]
+    return None

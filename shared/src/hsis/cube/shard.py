@@ -1,0 +1,116 @@
+"""One shard: inner chunks compressed by themselves behind an index (Zarr's sharding codec).
+
+The index stands at the start: for each inner chunk, in C order, its offset and length as
+little-endian uint64 (both 2**64 - 1 for a chunk that is all fill value), then a CRC32C of those.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numcodecs import blosc
+from numpy.typing import NDArray
+
+from hsis.cube.layout import INNER_CHUNK, Shape
+
+MISSING = np.uint64(2**64 - 1)
+COMPRESSION_LEVEL = 5
+
+
+class DamagedShard(ValueError):
+    """The bytes of a shard contradict its checksum or its metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Bytes from `start`, inclusive, to `stop`, exclusive, of one object."""
+
+    start: int
+    stop: int
+
+
+def chunk_counts(shard: Shape) -> Shape:
+    """How many inner chunks a shard has along (band, y, x)."""
+    b, y, x = (math.ceil(size / step) for size, step in zip(shard, INNER_CHUNK, strict=True))
+    return b, y, x
+
+
+def index_bytes(shard: Shape) -> int:
+    """The length in bytes of a shard's index, its checksum included."""
+    return 16 * math.prod(chunk_counts(shard)) + 4
+
+
+def encode_shard(block: NDArray[Any], shard: Shape) -> bytes:
+    """The bytes of a shard of shape `shard` that holds `block` (band, y, x) in its first corner.
+
+    `block` is smaller than the shard at the cube's far edges; the rest is fill value (0).
+    """
+    counts = chunk_counts(shard)
+    index = np.full((*counts, 2), MISSING, dtype="<u8")
+    parts: list[bytes] = []
+    offset = index_bytes(shard)
+    dtype = block.dtype.newbyteorder("<")
+    for position in product(*map(range, counts)):
+        corner = [i * step for i, step in zip(position, INNER_CHUNK, strict=True)]
+        piece = block[tuple(slice(c, c + s) for c, s in zip(corner, INNER_CHUNK, strict=True))]
+        if piece.size == 0:
+            continue
+        chunk = np.zeros(INNER_CHUNK, dtype)
+        chunk[tuple(map(slice, piece.shape))] = piece
+        if not chunk.view(np.uint8).any():  # by bytes: -0.0 is not the fill value
+            continue
+        packed = bytes(blosc.compress(chunk, b"lz4", COMPRESSION_LEVEL, blosc.BITSHUFFLE, 0, None))
+        index[position] = offset, len(packed)
+        parts.append(packed)
+        offset += len(packed)
+    head = index.tobytes()
+    return b"".join([head, google_crc32c.value(head).to_bytes(4, "little"), *parts])
+
+
+def decode_index(content: bytes, shard: Shape) -> NDArray[np.uint64]:
+    """Offsets and lengths, shape (*chunk_counts, 2); DamagedShard when the checksum is wrong."""
+    length = index_bytes(shard)
+    if len(content) < length:
+        raise DamagedShard(f"the index has {len(content)} bytes; {length} are right")
+    head, tail = content[: length - 4], content[length - 4 : length]
+    if google_crc32c.value(head) != int.from_bytes(tail, "little"):
+        raise DamagedShard("the checksum of the index is wrong")
+    return np.frombuffer(head, "<u8").reshape(*chunk_counts(shard), 2)
+
+
+def chunk_range(index: NDArray[np.uint64], position: Shape) -> ByteRange | None:
+    """Where an inner chunk lies in its shard; None where it is all fill value."""
+    offset, length = index[position]
+    if offset == MISSING:
+        return None
+    return ByteRange(int(offset), int(offset) + int(length))
+
+
+def decode_chunk(packed: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An inner chunk's values; DamagedShard when they are not what the metadata says."""
+    expected = math.prod(INNER_CHUNK) * dtype.itemsize
+    try:
+        plain = blosc.decompress(packed)
+    except (RuntimeError, ValueError) as error:
+        raise DamagedShard("a chunk does not decompress") from error
+    if len(plain) != expected:
+        raise DamagedShard(f"a chunk has {len(plain)} bytes; {expected} are right")
+    return np.frombuffer(plain, dtype.newbyteorder("<")).reshape(INNER_CHUNK)
+
+
+def coalesce(ranges: Iterable[ByteRange], max_gap: int, max_bytes: int) -> list[ByteRange]:
+    """Fewer, larger ranges that cover the given ones: neighbours up to `max_gap` bytes apart are
+    read as one, up to `max_bytes` together."""
+    merged: list[ByteRange] = []
+    for current in sorted(ranges, key=lambda r: r.start):
+        last = merged[-1] if merged else None
+        stop = max(last.stop, current.stop) if last else current.stop
+        if last and current.start - last.stop <= max_gap and stop - last.start <= max_bytes:
+            merged[-1] = ByteRange(last.start, stop)
+        else:
+            merged.append(current)
+    return merged

@@ -1,0 +1,85 @@
+"""Writing what belongs to a stored cube besides its shards: overviews, thumbnail, documents."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hsis.contracts.blobs import cube_prefix, statistics_key, thumbnail_key
+from hsis.cube import layout, overview, picture
+from hsis.cube.reader import BlobReader, StoredCube
+from hsis.cube.shard import encode_shard
+from hsis.cube.statistics import CubeStatistics
+
+Put = Callable[[str, bytes, str], Awaitable[object]]
+"""Stores a blob: key, content, media type."""
+
+
+async def write_overviews(
+    blobs: BlobReader,
+    put: Put,
+    prefix: str,
+    info: layout.CubeInfo,
+    executor: Executor | None,
+    *,
+    categorical: bool = False,
+) -> None:
+    """Write every overview of the cube at `prefix`, each made of the level above it."""
+    source = StoredCube(blobs, prefix, info, executor)
+    loop = asyncio.get_running_loop()
+    for factor in layout.overview_factors(info.shape):
+        above = layout.overview_shape(info.shape, factor // 2) if factor > 2 else info.shape
+        shape = layout.overview_shape(info.shape, factor)
+        for index in layout.shard_indices(shape):
+            bands, rows, columns = layout.shard_slices(shape, index)
+            block = await source.read(
+                range(bands.start, bands.stop),
+                (2 * rows.start, min(2 * rows.stop, above[1])),
+                (2 * columns.start, min(2 * columns.stop, above[2])),
+                factor // 2,
+            )
+            content = await loop.run_in_executor(
+                executor, _reduced_shard, block, info, layout.shard_shape(shape), categorical
+            )
+            await put(prefix + layout.shard_key(index, factor), content, "application/octet-stream")
+
+
+def _reduced_shard(
+    block: NDArray[Any], info: layout.CubeInfo, shape: layout.Shape, categorical: bool
+) -> bytes:
+    return encode_shard(overview.halve(block, info.nodata, categorical=categorical), shape)
+
+
+async def write_documents(
+    put: Put, collection: str, item: str, info: layout.CubeInfo, statistics: CubeStatistics
+) -> None:
+    """Write the statistics and the Zarr documents; the store is complete after this."""
+    await put(
+        statistics_key(collection, item), statistics.model_dump_json().encode(), "application/json"
+    )
+    prefix = cube_prefix(collection, item)
+    for key, content in layout.store_documents(info).items():
+        kind = "application/json" if key.endswith(".json") else "application/octet-stream"
+        await put(prefix + key, content, kind)
+
+
+async def write_thumbnail(
+    blobs: BlobReader,
+    put: Put,
+    collection: str,
+    item: str,
+    info: layout.CubeInfo,
+    statistics: CubeStatistics,
+    executor: Executor | None,
+) -> None:
+    """Write the thumbnail: natural colour, 2-98 % stretch, from the smallest overview."""
+    source = StoredCube(blobs, cube_prefix(collection, item), info, executor)
+    bands = picture.natural_colour_bands(info)
+    factor = max(layout.overview_factors(info.shape), default=1)
+    shape = layout.overview_shape(info.shape, factor)
+    values = await source.read(bands, (0, shape[1]), (0, shape[2]), factor)
+    image = picture.stretch(values, picture.band_limits(statistics, bands), info.nodata)
+    content = picture.encode(image, "WEBP", picture.THUMBNAIL_PIXELS)
+    await put(thumbnail_key(collection, item), content, "image/webp")

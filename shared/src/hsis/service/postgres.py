@@ -1,0 +1,70 @@
+"""A pool of connections to the service's own schema, and its numbered migrations."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+import asyncpg
+
+from hsis.errors import Unavailable
+from hsis.service.settings import DatabaseSettings
+
+logger = logging.getLogger(__name__)
+
+LOCK_TIMEOUT = "5s"
+
+
+@asynccontextmanager
+async def open_pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool whose connections have `schema` as their search path."""
+    pool = await asyncpg.create_pool(
+        **settings.connection(),
+        min_size=1,
+        max_size=settings.database_pool_size,
+        command_timeout=settings.http_timeout_s,
+        server_settings={"search_path": schema, "application_name": f"hsis-{schema}"},
+    )
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def ping(pool: asyncpg.Pool) -> None:
+    """Unavailable unless the database answers."""
+    try:
+        await pool.fetchval("SELECT 1", timeout=2.0)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unavailable("Postgres does not answer.") from error
+
+
+async def migrate(settings: DatabaseSettings, schema: str, package: str) -> list[str]:
+    """Apply the migrations `package/migrations/NNNN_name.sql` that the schema does not have yet.
+
+    Forward only, in order, each in a transaction of its own under an advisory lock, so that
+    several replicas may start at once. Returns the names of those applied.
+    """
+    connection = await asyncpg.connect(**settings.connection())
+    applied: list[str] = []
+    try:
+        await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"hsis:{schema}")
+        await connection.execute(f"SET search_path TO {schema}")
+        await connection.execute(f"SET lock_timeout TO '{LOCK_TIMEOUT}'")
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        done = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
+        folder = files(package) / "migrations"
+        for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if not script.name.endswith(".sql") or script.name in done:
+                continue
+            async with connection.transaction():
+                await connection.execute(script.read_text(encoding="utf-8"))
+                await connection.execute("INSERT INTO migrations (name) VALUES ($1)", script.name)
+            logger.info("migration applied", extra={"schema": schema, "migration": script.name})
+            applied.append(script.name)
+    finally:
+        await connection.close()
+    return applied
