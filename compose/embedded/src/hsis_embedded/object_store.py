@@ -1,0 +1,55 @@
+"""The embedded object store: `rclone serve s3` over a folder, on loopback with generated keys."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+UNFINISHED = ".rclone_temp_put_*"
+"""Temporary objects that a killed store leaves behind; never visible, never finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """An S3 server on 127.0.0.1:`port` whose buckets are the folders in `folder`."""
+
+    folder: Path
+    port: int
+    access_key: str
+    secret_key: str
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def initialise(self) -> None:
+        """Make the folder, and remove what an interrupted store left unfinished in it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in self.folder.rglob(UNFINISHED):
+            leftover.unlink()
+
+    def command(self) -> list[str]:
+        """The command that serves the folder in the foreground."""
+        return [
+            program("rclone"),
+            "serve",
+            "s3",
+            f"--addr=127.0.0.1:{self.port}",
+            "--vfs-cache-mode=off",
+            "--dir-perms=0700",
+            "--file-perms=0600",
+            str(self.folder),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the command; the keys are not on its command line."""
+        return {
+            "RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"',  # a list in CSV form
+            "RCLONE_CONFIG": "/dev/null",
+            "RCLONE_LOG_LEVEL": "NOTICE",
+        }
+
+
+def program(name: str) -> str:
+    """A program that a wheel installed beside this Python."""
+    return str(Path(sys.executable).parent / name)

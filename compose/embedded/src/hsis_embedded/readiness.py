@@ -1,0 +1,45 @@
+"""Ways to see that a process is ready."""
+
+import asyncio
+import socket
+
+import asyncpg
+import httpx
+
+from hsis_embedded.postgres import Postgres
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def accepts(port: int) -> bool:
+    """Whether something listens on the port of 127.0.0.1."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def answers_ok(http: httpx.AsyncClient, url: str) -> bool:
+    """Whether a GET of the URL is answered with status 200."""
+    try:
+        return (await http.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def answers_sql(postgres: Postgres) -> bool:
+    """Whether the database takes connections."""
+    try:
+        connection = await postgres.connect()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    await connection.close()
+    return True

@@ -1,0 +1,118 @@
+"""Starting processes one after the other as each gets ready, and ending all of them together.
+
+mirakuru starts, watches and stops each process; each one's death signal makes it end with the
+supervisor even when that is killed.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Self
+
+from mirakuru.base import SimpleExecutor
+from mirakuru.exceptions import ProcessFinishedWithError
+
+POLL_S = 0.05
+Ready = Callable[[], Awaitable[bool]]
+
+
+class StartFailed(RuntimeError):
+    """A process ended or did not get ready in time; the message names its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process to be started: its command, what it needs in the environment, when it is ready."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    ready: Ready
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+@dataclass
+class Supervisor:
+    """The processes of one installation. Logs go to `log_folder/<name>.log`."""
+
+    log_folder: Path
+    start_timeout_s: float = 60.0
+    stop_timeout_s: float = 15.0
+    _running: dict[str, SimpleExecutor] = field(default_factory=dict)
+    _logs: list[IO[bytes]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def start(self, *programs: Program) -> None:
+        """Start these at once and return when all are ready; StartFailed when one is not."""
+        for program in programs:
+            self._launch(program)
+        await asyncio.gather(*(self._wait_ready(program) for program in programs))
+
+    def pid(self, name: str) -> int:
+        """The process id of a running program."""
+        process = self._running[name].process
+        assert process is not None
+        return int(process.pid)
+
+    async def first_death(self) -> str:
+        """Wait until any process ends; its name."""
+        while True:
+            for name, executor in self._running.items():
+                if not executor.running():
+                    return name
+            await asyncio.sleep(POLL_S * 4)
+
+    def stop(self) -> None:
+        """End every process, those started last first, and wait for it."""
+        for executor in reversed(self._running.values()):
+            with contextlib.suppress(ProcessFinishedWithError):
+                executor.stop()
+        self._running.clear()
+        for log in self._logs:
+            log.close()
+        self._logs.clear()
+
+    def _launch(self, program: Program) -> None:
+        log = (self.log_folder / f"{program.name}.log").open("ab")
+        self._logs.append(log)
+        # Of util-linux: the child gets the signal when this process dies, however it dies.
+        death = ["setpriv", f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}"]
+        command = list(program.command)
+        if command[0] == "setpriv":
+            command = [*death, *command[1:]]
+        else:
+            command = [*death, *command]
+        executor = SimpleExecutor(
+            command,
+            cwd="/",
+            timeout=self.stop_timeout_s,
+            sleep=POLL_S,
+            stop_signal=program.stop_signal,
+            envvars=dict(program.environment),
+            stdin=None,
+            stdout=log,
+            stderr=log,
+        )
+        self._running[program.name] = executor.start()
+
+    async def _wait_ready(self, program: Program) -> None:
+        log = self.log_folder / f"{program.name}.log"
+        deadline = time.monotonic() + self.start_timeout_s
+        while time.monotonic() < deadline:
+            if not self._running[program.name].running():
+                raise StartFailed(f"{program.name} ended while starting; its log is {log}")
+            if await program.ready():
+                return
+            await asyncio.sleep(POLL_S)
+        raise StartFailed(
+            f"{program.name} was not ready in {self.start_timeout_s:.0f} s; its log is {log}"
+        )

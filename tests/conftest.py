@@ -1,0 +1,125 @@
+"""Real Postgres and a real S3 server for every test that needs them."""
+
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsis_embedded.object_store import ObjectStore
+from hsis_embedded.postgres import Postgres
+from hsis_embedded.readiness import accepts, answers_sql, free_port
+from hsis_embedded.secrets import SCHEMAS, SigningKeys
+from hsis_embedded.supervisor import Program, Supervisor
+from tests.support import tokens
+from tests.support.platform import Platform, fresh_bucket, running_platform
+from tests.support.servers import served
+
+DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_this_machine() -> None:
+    for name in [name for name in os.environ if name.startswith("HSIS_")]:
+        if name not in {"HSIS_CHROMIUM", "HSIS_TEST_DATA"}:
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The real files, kept beside the project and not in it."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("HSIS_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"the real test data is not at {folder} (HSIS_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def keys() -> SigningKeys:
+    """The key pair that signs the tests' tokens."""
+    return SigningKeys.generate()
+
+
+@pytest.fixture(scope="session")
+def make_token(keys: SigningKeys) -> Callable[..., str]:
+    """Signs a token: see tests.support.tokens.sign."""
+    return partial(tokens.sign, keys)
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+    """A cluster of the session's own."""
+    home = tmp_path_factory.mktemp("postgres")
+    server = Postgres(home / "data", free_port(), "superuser-of-the-tests")
+    server.initialise()
+    command = [*server.command(), "-c", "fsync=off"]
+    with Supervisor(home) as supervisor:
+        await supervisor.start(
+            Program("postgres", command, {}, partial(answers_sql, server), signal.SIGINT)
+        )
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def database(postgres: Postgres) -> DatabaseFactory:
+    """Makes a fresh database with one service's schema; answers the connection's settings."""
+
+    async def create(schema: str) -> dict[str, Any]:
+        name = f"{schema}_{uuid.uuid4().hex[:12]}"
+        await postgres.create_database(name)
+        user = await postgres.create_schema(name, schema, "password-of-the-tests")
+        return {
+            "database_host": "127.0.0.1",
+            "database_port": postgres.port,
+            "database_name": name,
+            "database_user": user,
+            "database_password": "password-of-the-tests",
+            "database_pool_size": 4,
+        }
+
+    return create
+
+
+@pytest.fixture(scope="session")
+async def object_store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ObjectStore]:
+    """An S3 server of the session's own."""
+    home = tmp_path_factory.mktemp("objects")
+    store = ObjectStore(home / "data", free_port(), "access-key", "secret-key-of-the-tests")
+    store.initialise()
+    program = Program("rclone", store.command(), store.environment(), partial(accepts, store.port))
+    with Supervisor(home) as supervisor:
+        await supervisor.start(program)
+        yield store
+
+
+@pytest.fixture
+def bucket() -> str:
+    """The name of a bucket that does not exist yet."""
+    return fresh_bucket()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
+    """Serves ASGI applications until the test ends; answers the base URL."""
+    async with AsyncExitStack() as exits:
+
+        async def start(app: Any) -> str:
+            return await exits.enter_async_context(served(app))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+async def stack(
+    keys: SigningKeys, object_store: ObjectStore, database: DatabaseFactory
+) -> AsyncIterator[Platform]:
+    """Every service, over databases and a bucket of this module's own."""
+    databases = {schema: await database(schema) for schema in SCHEMAS}
+    async with running_platform(keys, object_store, fresh_bucket(), databases) as platform:
+        yield platform
