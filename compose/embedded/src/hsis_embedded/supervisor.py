@@ -86,13 +86,9 @@ class Supervisor:
         self._logs.append(log)
         # Of util-linux: the child gets the signal when this process dies, however it dies.
         death = ["setpriv", f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}"]
-        command = list(program.command)
-        if command[0] == "setpriv":
-            command = [*death, *command[1:]]
-        else:
-            command = [*death, *command]
+        rest = program.command[1:] if program.command[0] == "setpriv" else program.command
         executor = SimpleExecutor(
-            command,
+            [*death, *rest],
             cwd="/",
             timeout=self.stop_timeout_s,
             sleep=POLL_S,

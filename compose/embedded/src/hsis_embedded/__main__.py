@@ -1,0 +1,63 @@
+"""`python -m hsis_embedded [demo]`: run HSIS in the foreground until a signal or a death."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from hsis.errors import DomainError
+from hsis_embedded import demo
+from hsis_embedded.settings import EmbeddedSettings
+from hsis_embedded.stack import Stack
+from hsis_embedded.supervisor import StartFailed
+
+
+def say(line: str) -> None:
+    """A line for the operator, at once."""
+    print(line, flush=True)  # noqa: T201 - this is the program's output
+
+
+async def run(settings: EmbeddedSettings, load_demo: bool) -> int:
+    """Start, say so, and wait; the exit status."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    with Stack(settings) as stack:
+        work = asyncio.create_task(_serve(stack, load_demo))
+        stop = asyncio.create_task(stopped.wait())
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not work.done():
+            work.cancel()
+            say("HSIS is stopping.")
+            return 0
+        say(f"HSIS stops: {await work} ended; its log is in {settings.home / 'logs'}.")
+        return 1
+
+
+async def _serve(stack: Stack, load_demo: bool) -> str:
+    """Start everything, then wait for the first process that ends; its name."""
+    new_password = await stack.start()
+    password_file = stack.secrets.folder / "admin_password"
+    if new_password:
+        say(f"First user: admin, password: {password_file.read_text(encoding='utf-8')}")
+    if load_demo:
+        await demo.load(stack.url, password_file.read_text(encoding="utf-8").strip())
+    say(f"HSIS is ready: {stack.url}")
+    return await stack.supervisor.first_death()
+
+
+def main() -> int:
+    """Read the arguments and the environment, and run."""
+    project = Path(__file__).resolve().parents[4]
+    try:
+        settings = EmbeddedSettings.of_environment(project)
+        return asyncio.run(run(settings, load_demo="demo" in sys.argv[1:]))
+    except (RuntimeError, ValueError, StartFailed, DomainError) as error:
+        say(f"HSIS cannot start: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
