@@ -3,7 +3,7 @@
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from hsis_embedded.readiness import accepts, answers_sql, free_port
 from hsis_embedded.secrets import SCHEMAS, SigningKeys
 from hsis_embedded.supervisor import Program, Supervisor
 from tests.support import tokens
+from tests.support.embedded import Embedded
 from tests.support.platform import Platform, fresh_bucket, running_platform
 from tests.support.servers import served
 
@@ -123,3 +124,12 @@ async def stack(
     databases = {schema: await database(schema) for schema in SCHEMAS}
     async with running_platform(keys, object_store, fresh_bucket(), databases) as platform:
         yield platform
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """The whole embedded default in processes of its own, shared by the session's tests."""
+    installation = Embedded.at(tmp_path_factory.mktemp("hsis"))
+    installation.start()
+    yield installation
+    installation.stop()

@@ -14,7 +14,7 @@ from hsis_embedded.supervisor import StartFailed
 
 def say(line: str) -> None:
     """A line for the operator, at once."""
-    print(line, flush=True)  # noqa: T201 - this is the program's output
+    print(line, flush=True)
 
 
 async def run(settings: EmbeddedSettings, load_demo: bool) -> int:

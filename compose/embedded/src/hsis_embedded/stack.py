@@ -124,7 +124,7 @@ class Stack:
     def _edge(self, http: httpx.AsyncClient) -> Program:
         home = str(self.settings.home / "edge")
         environment = _inherited() | {
-            "HSIS_SITE_ADDRESS": self.url,
+            "HSIS_SITE_ADDRESS": f"http://:{self.settings.port}",
             "HSIS_BIND": "127.0.0.1",
             "HOME": home,
             "XDG_DATA_HOME": home,

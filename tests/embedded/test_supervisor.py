@@ -1,0 +1,95 @@
+"""Starting in order of readiness, and ending together."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hsis_embedded.supervisor import Program, StartFailed, Supervisor
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+async def at_once() -> bool:
+    return True
+
+
+def gone(pid: int) -> bool:
+    """Whether the process does not run any more (a zombie does not)."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def test_a_program_that_is_not_ready_holds_up_the_next(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    async def marked() -> bool:
+        return mark.exists()
+
+    slow = [
+        sys.executable,
+        "-c",
+        f"import time; time.sleep(.3); open({str(mark)!r}, 'w'); time.sleep(60)",
+    ]
+    with Supervisor(tmp_path) as supervisor:
+        await supervisor.start(Program("slow", slow, {}, marked))
+        assert mark.exists()
+
+
+async def test_stop_ends_every_process(tmp_path: Path) -> None:
+    with Supervisor(tmp_path) as supervisor:
+        await supervisor.start(*(Program(name, SLEEP, {}, at_once) for name in ("a", "b")))
+        pids = [supervisor.pid("a"), supervisor.pid("b")]
+        assert not any(map(gone, pids))
+    assert all(map(gone, pids))
+
+
+async def test_the_death_of_one_is_told_by_name(tmp_path: Path) -> None:
+    with Supervisor(tmp_path) as supervisor:
+        await supervisor.start(*(Program(name, SLEEP, {}, at_once) for name in ("a", "b")))
+        os.kill(supervisor.pid("b"), signal.SIGKILL)
+        assert await asyncio.wait_for(supervisor.first_death(), 5) == "b"
+
+
+async def test_a_program_that_ends_while_starting_is_named_with_its_log(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    with Supervisor(tmp_path) as supervisor:
+        with pytest.raises(StartFailed, match=r"broken ended while starting.*broken\.log"):
+            await supervisor.start(Program("broken", [sys.executable, "-c", "1/0"], {}, never))
+    assert "ZeroDivisionError" in (tmp_path / "broken.log").read_text()
+
+
+async def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, pathlib, sys
+from hsis_embedded.supervisor import Program, Supervisor
+async def ready(): return True
+async def main():
+    s = Supervisor(pathlib.Path({str(tmp_path)!r}))
+    child = [sys.executable, "-c", "import time; time.sleep(60)"]
+    await s.start(Program("child", child, {{}}, ready))
+    print(s.pid("child"), flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(100):
+        if gone(child):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the child outlived its supervisor")

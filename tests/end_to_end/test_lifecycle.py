@@ -1,0 +1,102 @@
+"""Starting, stopping and starting again; two side by side; the death of one child."""
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tests.support.embedded import Embedded
+
+from hsis.clients.catalog import CatalogClient
+
+
+def children(installation: Embedded) -> list[psutil.Process]:
+    assert installation.process is not None
+    return psutil.Process(installation.process.pid).children(recursive=True)
+
+
+async def collections(installation: Embedded, create: str | None = None) -> set[str]:
+    """The ids of the collections there, after making one."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        catalog = CatalogClient(http, installation.url)
+        token = (await catalog.login("admin", installation.admin_password)).access_token
+        if create:
+            await catalog.create_collection(
+                {"id": create, "description": "made by a test"}, token=token
+            )
+        return {entry["id"] for entry in await catalog.collections(token=token)}
+
+
+async def test_data_and_password_are_found_again_and_nothing_is_left_running(
+    tmp_path: Path,
+) -> None:
+    first = Embedded.at(tmp_path / "home")
+    lines = first.start(HSIS_ADMIN_PASSWORD="")
+    [told] = [line for line in lines if "password" in line]
+    first.admin_password = told.rsplit(" ", 1)[1]
+    kept = (first.home / "secrets" / "admin_password").read_text()
+    assert kept == first.admin_password
+    assert await collections(first, create="kept") >= {"kept"}
+    processes = children(first)
+    assert len(processes) >= 9
+    assert first.stop(signal.SIGINT) == 0
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    lines = first.start(HSIS_ADMIN_PASSWORD="")
+    assert not any("password" in line for line in lines)  # printed once
+    assert await collections(first) >= {"kept"}
+    assert first.stop(signal.SIGTERM) == 0
+
+
+async def test_two_instances_run_side_by_side(embedded: Embedded, tmp_path: Path) -> None:
+    other = Embedded.at(tmp_path / "other")
+    other.admin_password = "another-password"
+    other.start()
+    try:
+        assert "only-here" in await collections(other, create="only-here")
+        assert "only-here" not in await collections(embedded)
+    finally:
+        other.stop()
+
+
+def test_a_second_instance_in_one_home_is_refused(embedded: Embedded) -> None:
+    intruder = Embedded.at(embedded.home)
+    with pytest.raises(RuntimeError, match="Another instance runs"):
+        intruder.start()
+
+
+async def test_the_death_of_one_child_ends_all(tmp_path: Path) -> None:
+    installation = Embedded.at(tmp_path / "home")
+    installation.start()
+    processes = children(installation)
+    [tiles] = [p for p in processes if "hsis_tiles.app:create_app" in " ".join(p.cmdline())]
+    os.kill(tiles.pid, signal.SIGKILL)
+    assert installation.process is not None
+    installation.process.wait(30)
+    assert installation.stop() == 1
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
+
+
+def test_secrets_are_readable_by_their_owner_alone(embedded: Embedded) -> None:
+    files = [path for path in (embedded.home / "secrets").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_database_and_object_store_listen_on_loopback_only(embedded: Embedded) -> None:
+    assert embedded.process is not None
+    listening = {
+        connection.laddr.ip
+        for process in psutil.Process(embedded.process.pid).children(recursive=True)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+async def test_health_and_metrics_are_not_served_through_the_edge(embedded: Embedded) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await http.get(embedded.url + path)).status_code == 404
