@@ -1,0 +1,56 @@
+"""The spectrum of a pixel in physical values."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsis.cube.layout import CubeInfo
+from hsis.cube.statistics import valid_mask
+from hsis.errors import InvalidInput
+
+
+def check_pixel(info: CubeInfo, x: int, y: int) -> None:
+    """InvalidInput, with the valid ranges, unless the cube has a pixel in column x and row y."""
+    _, rows, columns = info.shape
+    if not (0 <= x < columns and 0 <= y < rows):
+        raise InvalidInput(
+            f"There is no pixel ({x}, {y}): x must be 0 to {columns - 1} and y 0 to {rows - 1}; "
+            "(0, 0) is the upper left pixel."
+        )
+
+
+def physical_values(stored: NDArray[Any], info: CubeInfo) -> list[float | int | None]:
+    """Stored values of any shape (flattened) as `stored * scale + offset`, None where invalid.
+
+    With a scale of 1 and an offset of 0 they are the stored numbers themselves, integers of 64
+    bits included; complex values are told by their magnitude.
+    """
+    values = stored.ravel()
+    valid = valid_mask(values, info.nodata)
+    if values.dtype.kind == "c":
+        values = np.abs(values)
+    if (info.scale, info.offset) != (1.0, 0.0):
+        values = values.astype(np.float64) * info.scale + info.offset
+    return [
+        value if fit else None for value, fit in zip(values.tolist(), valid.tolist(), strict=True)
+    ]
+
+
+def spectrum_document(info: CubeInfo, x: int, y: int, stored: NDArray[Any]) -> dict[str, Any]:
+    """The JSON form of `hsis.contracts.spectra.PixelSpectrum` for stored values of shape (bands,).
+
+    Wavelengths are left out (null) where one of them is not a number.
+    """
+    wavelengths = info.wavelengths_nm
+    if wavelengths is not None and not all(map(math.isfinite, wavelengths)):
+        wavelengths = None
+    return {
+        "x": x,
+        "y": y,
+        "wavelengths_nm": None if wavelengths is None else list(wavelengths),
+        "values": physical_values(stored, info),
+        "unit": info.unit,
+        "good_bands": list(info.good),
+    }
