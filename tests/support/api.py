@@ -58,10 +58,8 @@ class Session:
 
     async def upload(self, files: Sequence[Path], collection: str, **options: Any) -> Upload:
         """Send the files and wait for the end of the conversion."""
-        last = await self.send(files, collection, **options)
-        async for last in self.ingest.wait(last.id, token=self.token):
-            pass
-        return last
+        sent = await self.send(files, collection, **options)
+        return [state async for state in self.ingest.wait(sent.id, token=self.token)][-1]
 
     async def run(self, process: str, **inputs: Any) -> tuple[JobInfo, dict[str, Any]]:
         """Run a process to its end; the job and, where it succeeded, its result item."""

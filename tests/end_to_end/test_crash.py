@@ -1,0 +1,130 @@
+"""A killed ingest or inference process: the right result once, and nothing astray."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.api import Session, open_cube, session
+
+from hsis.contracts.jobs import JobStatus
+from hsis.contracts.uploads import UploadState
+from hsis.cube.layout import store_documents
+from hsis.cube.reader import StoredCube
+from hsis_embedded.readiness import free_port
+from hsis_embedded.settings import EmbeddedSettings
+from hsis_embedded.stack import Stack
+
+PASSWORD = "password-of-the-crash-tests"
+SHAPE = (160, 700, 900)
+"""Bands, rows, columns: enough for a dozen shards, so that a kill comes in the middle."""
+
+
+@pytest.fixture(scope="module")
+async def installation(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Stack, Session]]:
+    project = Path(__file__).resolve().parents[2]
+    settings = EmbeddedSettings(
+        home=tmp_path_factory.mktemp("crash") / "home",
+        port=free_port(),
+        admin_password=PASSWORD,
+        caddyfile=project / "compose" / "Caddyfile",
+        node_modules=project / "services" / "web" / "node_modules",
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        # A killed worker's lease must end within the test's patience.
+        environment.setenv("HSIS_LEASE_S", "3")
+        environment.setenv("HSIS_WORKER_POLL_S", "0.2")
+        with Stack(settings) as stack:
+            await stack.start()
+            async with session(stack.url, PASSWORD) as api:
+                yield stack, api
+
+
+@pytest.fixture(scope="module")
+def cube() -> np.ndarray:
+    random = np.random.default_rng(5)
+    base = random.integers(100, 4000, (SHAPE[0], 1, 1), dtype=np.uint16)
+    return base + random.integers(0, 300, SHAPE, dtype=np.uint16)
+
+
+async def keys(api: Session, prefix: str) -> set[str]:
+    return {blob.key async for blob in api.storage.list(prefix, token=api.token)}
+
+
+async def test_a_killed_ingest_converts_once_after_its_return(
+    installation: tuple[Stack, Session], cube: np.ndarray, tmp_path: Path
+) -> None:
+    stack, api = installation
+    np.save(tmp_path / "cube.npy", cube)
+    sent = await api.send([tmp_path / "cube.npy"], "crash", id="cube", axes="byx")
+    async for state in api.ingest.wait(sent.id, token=api.token):
+        assert not state.state.final, "too fast to be killed in the middle"
+        if state.state is UploadState.CONVERTING and state.progress > 0:
+            break
+    os.kill(stack.supervisor.pid("ingest"), signal.SIGKILL)
+    await asyncio.sleep(0.5)
+    found = await api.catalog.search({"collections": ["crash"]}, token=api.token)
+    assert found["features"] == []  # nothing is visible before the end
+    await stack.restart("ingest")
+    last = [state async for state in api.ingest.wait(sent.id, token=api.token)][-1]
+    assert last.state is UploadState.SUCCEEDED, last
+    assert last.attempts == 2
+    dataset = open_cube(api.url, api.token, "crash", "cube")
+    np.testing.assert_array_equal(dataset["cube"].values, cube)
+    found = await api.catalog.search({"collections": ["crash"]}, token=api.token)
+    assert [item["id"] for item in found["features"]] == ["cube"]
+    assert await keys(api, "raw/crash/") == {f"raw/crash/{sent.id}/cube.npy"}
+    stored = await keys(api, "cubes/crash/")
+    info = (await StoredCube.open(TokenBlobs(api), "cubes/crash/cube/cube.zarr/")).info
+    documents = {f"cubes/crash/cube/cube.zarr/{key}" for key in store_documents(info)}
+    extras = {f"cubes/crash/cube/{name}" for name in ("statistics.json", "thumbnail.webp")}
+    rest = stored - documents - extras
+    # 2 bands-groups x 3 x 2 shards, and the overview of 350 x 450: 2 x 2 x 1.
+    assert len(rest) == 2 * 3 * 2 + 2 * 2 * 1
+    assert all("/c/" in key for key in rest)
+
+
+async def test_a_killed_inference_ends_the_job_once_after_its_return(
+    installation: tuple[Stack, Session], cube: np.ndarray
+) -> None:
+    stack, api = installation
+    job = await api.processing.execute(
+        "rx", {"collection": "crash", "item": "cube", "id": "score"}, token=api.token
+    )
+    async for state in api.processing.wait(job.job_id, token=api.token):
+        assert not state.status.final, "too fast to be killed in the middle"
+        if state.progress > 10:
+            break
+    os.kill(stack.supervisor.pid("inference"), signal.SIGKILL)
+    await asyncio.sleep(0.5)
+    await stack.restart("inference")
+    last = [state async for state in api.processing.wait(job.job_id, token=api.token)][-1]
+    assert last.status is JobStatus.SUCCESSFUL, last
+    scores = open_cube(api.url, api.token, "crash", "score")["cube"].values[0]
+    pixels = cube.reshape(SHAPE[0], -1).astype(np.float64)
+    centred = pixels - pixels.mean(axis=1, keepdims=True)
+    inverse = np.linalg.inv(centred @ centred.T / (pixels.shape[1] - 1))
+    expected = np.einsum("ip,ij,jp->p", centred, inverse, centred, optimize=True)
+    np.testing.assert_allclose(scores.ravel(), expected, rtol=1e-3)
+    found = await api.catalog.search({"collections": ["crash"]}, token=api.token)
+    assert sorted(item["id"] for item in found["features"]) == ["cube", "score"]
+    prefixes = {key.split("/")[2] for key in await keys(api, "cubes/crash/")}
+    assert prefixes == {"cube", "score"}
+
+
+class TokenBlobs:
+    """Reads blobs as the session's user."""
+
+    def __init__(self, api: Session) -> None:
+        self._api = api
+
+    async def get(self, key: str) -> bytes:
+        return await self._api.storage.get(key, token=self._api.token)
+
+    async def get_range(self, key: str, start: int, length: int) -> bytes:
+        return await self._api.storage.get_range(key, start, length, token=self._api.token)
