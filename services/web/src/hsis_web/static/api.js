@@ -1,0 +1,82 @@
+// Calls of the services on this origin. The session cookie goes along by itself.
+
+/** An answer of status 400 or more. `message` is the detail that the service gave. */
+export class ApiError extends Error {
+  constructor(status, problem) {
+    super(problem.detail || problem.description || problem.title || `The server answered ${status}.`);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+export const path = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
+
+/** JSON of the answer, or null where it has none; ApiError where it is an error. */
+export async function call(method, url, body, headers = {}) {
+  const options = { method, headers: { Accept: "application/json", ...headers } };
+  if (method !== "GET") options.headers["X-Requested-With"] = "hsis-web";
+  if (body !== undefined) {
+    options.headers["Content-Type"] ??= "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(url, options);
+  } catch {
+    throw new ApiError(0, { detail: "The server cannot be reached." });
+  }
+  const content = await readJson(response);
+  if (!response.ok) throw new ApiError(response.status, content ?? {});
+  return content;
+}
+
+async function readJson(response) {
+  const text = await response.text();
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    return null;
+  }
+}
+
+export const get = (url) => call("GET", url);
+
+/** The part of an absolute link that is valid on this origin. */
+export function local(href) {
+  const url = new URL(href, location.href);
+  return url.pathname + url.search;
+}
+
+/** Send one file; `onProgress` gets a part of 1. The promise has the answer's JSON. */
+export function putFile(url, file, onProgress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("PUT", url);
+    request.setRequestHeader("X-Requested-With", "hsis-web");
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onProgress(event.total ? event.loaded / event.total : 1);
+    });
+    request.addEventListener("load", () => {
+      let content = null;
+      try {
+        content = JSON.parse(request.responseText);
+      } catch {
+        content = null;
+      }
+      if (request.status < 400) resolve(content);
+      else reject(new ApiError(request.status, content ?? {}));
+    });
+    request.addEventListener("error", () =>
+      reject(new ApiError(0, { detail: `Sending ${file.name} was cut off.` })));
+    request.addEventListener("abort", () => reject(new ApiError(0, { detail: "Cancelled." })));
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
+}
+
+/** Go to the login page and come back here afterwards. */
+export function toLogin() {
+  const here = location.pathname + location.search;
+  location.assign(`/login?next=${encodeURIComponent(here)}`);
+}

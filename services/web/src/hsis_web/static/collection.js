@@ -1,0 +1,49 @@
+import { call, get, local, path } from "./api.js";
+import { itemCard, nothing } from "./cards.js";
+import { $ } from "./dom.js";
+import { report, session } from "./session.js";
+
+const PAGE_ITEMS = 30;
+const id = $("page").dataset.collection;
+const user = await session();
+let next = `${path("stac", "collections", id)}/items?limit=${PAGE_ITEMS}&fields=-assets.cube.bands`;
+
+async function showMore() {
+  const page = await get(next);
+  $("items").append(...page.features.map(itemCard));
+  const link = page.links.find((candidate) => candidate.rel === "next");
+  next = link && local(link.href);
+  $("more").hidden = !next;
+  if (!$("items").childElementCount) $("items").append(nothing("No cubes in this collection yet."));
+}
+
+function showAccess({ role, public: isPublic }) {
+  $("visibility").textContent = isPublic ? "public" : "private";
+  $("visibility").hidden = false;
+  $("public").checked = isPublic;
+  $("public-control").hidden = role !== "owner";
+  $("upload-here").hidden = role !== "owner" && role !== "editor";
+}
+
+try {
+  const collection = await get(path("stac", "collections", id));
+  $("title").textContent = collection.title || id;
+  $("description").textContent = collection.description ?? "";
+  showAccess(await get(path("auth", "access", id)));
+  await showMore();
+} catch (error) {
+  report(error, user);
+}
+
+$("more").addEventListener("click", () => showMore().catch((error) => report(error, user)));
+
+$("public").addEventListener("change", async () => {
+  const wanted = $("public").checked;
+  try {
+    await call("PUT", path("auth", "collections", id, "public"), { public: wanted });
+    $("visibility").textContent = wanted ? "public" : "private";
+  } catch (error) {
+    $("public").checked = !wanted;
+    report(error, user);
+  }
+});

@@ -1,0 +1,46 @@
+import { call, get, path } from "./api.js";
+import { $ } from "./dom.js";
+import { showAssets, showMetadata } from "./metadata.js";
+import { setUpPicture } from "./picture.js";
+import { setUpProcessing, spectraChanged } from "./processing.js";
+import { report, session } from "./session.js";
+import { SpectrumBoard } from "./spectra.js";
+
+const { collection, item: id } = $("page").dataset;
+const cubeUrl = path("cubes", collection, id);
+const user = await session();
+const onError = (error) => report(error, user);
+
+/** Rows and columns, from the projection's shape or the extent of the axes in pixels. */
+function shapeOf(item) {
+  const shape = item.properties["proj:shape"];
+  if (shape) return { rows: shape[0], columns: shape[1] };
+  const { x, y } = item.properties["cube:dimensions"];
+  return { rows: y.extent[1] - y.extent[0], columns: x.extent[1] - x.extent[0] };
+}
+
+async function showItem() {
+  const item = await get(path("stac", "collections", collection, "items", id));
+  const shape = shapeOf(item);
+  showMetadata(item, shape);
+  showAssets(item);
+  const board = new SpectrumBoard(cubeUrl, shape, spectraChanged);
+  setUpPicture(cubeUrl, shape, item.assets.cube.bands, (x, y) => board.add(x, y).catch(onError));
+  if (!user) return;
+  const { role } = await get(path("auth", "access", collection));
+  if (role !== "owner" && role !== "editor") return;
+  $("delete").hidden = false;
+  await setUpProcessing(collection, id, () => board.entries);
+}
+
+$("delete").addEventListener("click", async () => {
+  if (!window.confirm(`Delete ${id} and everything stored for it?`)) return;
+  try {
+    await call("DELETE", path("stac", "collections", collection, "items", id));
+    location.assign(path("collections", collection));
+  } catch (error) {
+    onError(error);
+  }
+});
+
+await showItem().catch(onError);

@@ -1,0 +1,23 @@
+import { call } from "./api.js";
+import { $ } from "./dom.js";
+
+/** Only a path of this origin: `next` comes from the URL, which anyone can write. */
+function nextPage() {
+  const wanted = new URLSearchParams(location.search).get("next") ?? "/";
+  const url = new URL(wanted, location.origin);
+  return url.origin === location.origin ? url.pathname + url.search : "/";
+}
+
+$("login").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const problem = $("login-error");
+  problem.hidden = true;
+  try {
+    await call("POST", "/auth/session", { username: $("username").value, password: $("password").value });
+    location.assign(nextPage());
+  } catch (error) {
+    problem.textContent = error.message;
+    problem.hidden = false;
+    $("password").select();
+  }
+});

@@ -1,0 +1,63 @@
+// The item's metadata as a table, and its files.
+
+import { local, path } from "./api.js";
+import { $, element, formatBytes } from "./dom.js";
+
+const LABELS = {
+  datetime: "Time",
+  created: "Stored",
+  "hsi:band_count": "Bands",
+  "hsi:data_type": "Data type",
+  "hsi:wavelength_min": "First wavelength (µm)",
+  "hsi:wavelength_max": "Last wavelength (µm)",
+  "proj:code": "Reference system",
+  "proj:transform": "Transform",
+};
+const HIDDEN = new Set(["cube:dimensions", "updated", "proj:wkt2"]);
+
+function text(value) {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+}
+
+function row(label, ...content) {
+  return element("tr", {}, element("th", { scope: "row", class: "fw-normal text-body-secondary" }, label),
+    element("td", { class: "text-break" }, ...content));
+}
+
+export function showMetadata(item, shape) {
+  const cube = item.assets.cube ?? {};
+  const rows = [row("Size", `${shape.columns} × ${shape.rows} pixels`)];
+  for (const [name, value] of Object.entries(item.properties)) {
+    if (!HIDDEN.has(name) && value !== null) rows.push(row(LABELS[name] ?? name, text(value)));
+  }
+  for (const [name, label] of [["unit", "Unit"], ["nodata", "No data"], ["raster:scale", "Scale"],
+    ["raster:offset", "Offset"]]) {
+    if (cube[name] !== undefined) rows.push(row(label, text(cube[name])));
+  }
+  if (item.bbox) rows.push(row("Bounds (°)", item.bbox.map((value) => value.toFixed(5)).join(", ")));
+  for (const link of item.links.filter(({ rel }) => rel === "derived_from")) rows.push(row("Made from", source(link)));
+  $("metadata").replaceChildren(...rows);
+}
+
+/** A link to the page of the item that a `derived_from` link names. */
+function source(link) {
+  const found = /\/stac\/collections\/([^/]+)\/items\/([^/?]+)/.exec(link.href);
+  if (!found) return link.href;
+  const [collection, item] = found.slice(1).map(decodeURIComponent);
+  return element("a", { href: path("items", collection, item) }, `${collection} / ${item}`);
+}
+
+export function showAssets(item) {
+  $("assets").replaceChildren(...Object.entries(item.assets).map(([key, asset]) => {
+    const size = asset["file:size"];
+    const details = [asset.type, size !== undefined && formatBytes(size)].filter(Boolean).join(" · ");
+    const href = local(asset.href);
+    const name = asset.title ?? key;
+    // A Zarr store is a folder: its link is for programs, and its description can be looked at.
+    const zarr = asset.type?.includes("zarr");
+    const link = element("a", { href: zarr ? `${href}/zarr.json` : href, download: !zarr }, name);
+    const content = [link, element("div", { class: "small text-body-secondary" }, details)];
+    if (zarr) content.push(element("code", { class: "small text-break user-select-all" }, location.origin + href));
+    return element("li", { class: "list-group-item", "data-asset": key }, ...content);
+  }));
+}

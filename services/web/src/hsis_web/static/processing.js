@@ -1,0 +1,154 @@
+// Running a process over the item and following its job.
+
+import { call, get, path } from "./api.js";
+import { $, element, setProgress } from "./dom.js";
+import { inputFields, inputValues, takesSpectra } from "./inputs.js";
+
+const POLL_MS = 700;
+const FINAL = new Set(["successful", "failed", "dismissed"]);
+const STATES = { accepted: "Waiting", running: "Running", successful: "Done", failed: "Failed", dismissed: "Cancelled" };
+let source = null;
+let chosenSpectra = () => [];
+let job = null;
+
+/** Show the processes on offer; `spectra()` gives the clicked pixels. */
+export async function setUpProcessing(collection, item, spectra) {
+  source = { collection, item };
+  chosenSpectra = spectra;
+  const { processes } = await get("/processing/processes");
+  if (!processes.length) return;
+  $("process").replaceChildren(...processes.map(({ id, title }) => element("option", { value: id }, title || id)));
+  $("process").addEventListener("change", () => describe().catch(showError));
+  $("run").addEventListener("submit", run);
+  $("dismiss").addEventListener("click", () => call("DELETE", path("processing", "jobs", job)).catch(showError));
+  await describe();
+  $("processing").hidden = false;
+}
+
+async function describe() {
+  const description = await get(path("processing", "processes", $("process").value));
+  $("process-description").textContent = description.description ?? "";
+  $("inputs").replaceChildren(...inputFields(description));
+  spectraChanged();
+}
+
+/** Tell the form that other pixels were clicked. */
+export function spectraChanged() {
+  for (const output of document.querySelectorAll("[data-kind=spectra]")) {
+    const labels = chosenSpectra().map(({ label }) => label);
+    output.textContent = labels.length ? `Clicked pixels ${labels.join(", ")}` : "Click pixels in the picture first.";
+  }
+}
+
+function clicked() {
+  return chosenSpectra().map(({ spectrum, label }) => ({
+    name: label,
+    values: spectrum.values,
+    ...(spectrum.wavelengths_nm && { wavelengths_nm: spectrum.wavelengths_nm }),
+  }));
+}
+
+function executionInputs() {
+  const inputs = { ...source, ...inputValues($("inputs")) };
+  for (const output of document.querySelectorAll("[data-kind=spectra]")) {
+    if (takesSpectra(output.dataset.input) && chosenSpectra().length) inputs[output.dataset.input] = clicked();
+  }
+  return inputs;
+}
+
+async function run(event) {
+  event.preventDefault();
+  $("job").hidden = false;
+  $("job-error").hidden = $("result").hidden = true;
+  $("run-button").disabled = true;
+  try {
+    const inputs = executionInputs();
+    const started = await call("POST", path("processing", "processes", $("process").value, "execution"),
+      { inputs }, { Prefer: "respond-async" });
+    job = started.jobID;
+    $("dismiss").hidden = false;
+    show(started);
+    await follow(job);
+  } catch (error) {
+    showError(error);
+  } finally {
+    $("run-button").disabled = false;
+    $("dismiss").hidden = true;
+  }
+}
+
+/** By server-sent events while they come, else by asking. */
+async function follow(id) {
+  const last = await followEvents(id);
+  if (last) return finish(last);
+  for (;;) {
+    const state = await get(path("processing", "jobs", id));
+    show(state);
+    if (FINAL.has(state.status)) return finish(state);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** The job's final state, or null where the events broke off before it. */
+function followEvents(id) {
+  return new Promise((resolve) => {
+    const events = new EventSource(`${path("processing", "jobs", id)}/events`);
+    const end = (state) => {
+      events.close();
+      resolve(state);
+    };
+    const take = (event) => {
+      let state;
+      try {
+        state = JSON.parse(event.data);
+      } catch {
+        end(null);
+        return;
+      }
+      if (!state?.status) return;
+      show(state);
+      if (FINAL.has(state.status)) end(state);
+    };
+    for (const name of ["message", "status", "job", "progress"]) events.addEventListener(name, take);
+    events.addEventListener("error", () => end(null));
+  });
+}
+
+function show(state) {
+  $("job-state").textContent = [STATES[state.status] ?? state.status, state.message].filter(Boolean).join(": ");
+  $("job-percent").textContent = `${state.progress ?? 0} %`;
+  setProgress($("job").querySelector(".progress"), (state.progress ?? 0) / 100);
+}
+
+async function finish(state) {
+  if (state.status === "failed") showError(new Error(state.error?.detail || state.message || "The process failed."));
+  if (state.status !== "successful") return;
+  const results = await get(path("processing", "jobs", state.jobID) + "/results");
+  const found = resultItem(results) ?? resultItem({ links: state.links });
+  if (!found) return;
+  $("result").href = path("items", ...found);
+  $("result").hidden = false;
+  $("result").focus();
+}
+
+/** Collection and item of the result: of `{collection, id}` or of a link to a STAC Item. */
+function resultItem(value) {
+  if (typeof value === "string") {
+    const found = /\/stac\/collections\/([^/]+)\/items\/([^/?]+)/.exec(value);
+    return found ? found.slice(1).map(decodeURIComponent) : null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const id = value.item ?? value.id;
+  if (typeof value.collection === "string" && typeof id === "string") return [value.collection, id];
+  for (const part of Object.values(value)) {
+    const found = resultItem(part);
+    if (found) return found;
+  }
+  return null;
+}
+
+function showError(error) {
+  $("job").hidden = false;
+  $("job-error").textContent = error.message;
+  $("job-error").hidden = false;
+}

@@ -1,0 +1,113 @@
+import { call, get, path, putFile, toLogin } from "./api.js";
+import { $, element, formatBytes, setProgress } from "./dom.js";
+import { report, session } from "./session.js";
+
+const POLL_MS = 500;
+const STATES = {
+  receiving: "Receiving",
+  queued: "Waiting for the conversion",
+  converting: "Converting",
+  succeeded: "Done",
+  failed: "The conversion failed",
+};
+const user = await session();
+let cancelling = null;
+
+if (!user) toLogin();
+$("collection").value = new URLSearchParams(location.search).get("collection") ?? "";
+get("/stac/collections")
+  .then(({ collections }) =>
+    $("collections").replaceChildren(...collections.map(({ id }) => element("option", { value: id }))))
+  .catch((error) => report(error, user));
+
+function requestBody(files) {
+  const body = {
+    collection: $("collection").value,
+    files: files.map(({ name, size }) => ({ name, size })),
+  };
+  for (const field of ["id", "axes", "variable"]) if ($(field).value) body[field] = $(field).value;
+  for (const field of ["rows", "columns"]) if ($(field).value) body[field] = Number($(field).value);
+  return body;
+}
+
+function fileBar(file) {
+  const bar = element("div", { class: "progress mb-2", role: "progressbar", "aria-label": file.name,
+    "aria-valuemin": "0", "aria-valuemax": "100" }, element("div", { class: "progress-bar" }));
+  $("file-bars").append(
+    element("div", { class: "d-flex justify-content-between small" },
+      element("span", { class: "text-break" }, file.name), element("span", {}, formatBytes(file.size))), bar);
+  return bar;
+}
+
+function showError(text) {
+  $("upload-error").textContent = text;
+  $("upload-error").hidden = false;
+}
+
+function showState(upload) {
+  $("conversion").hidden = upload.state === "receiving";
+  $("conversion-state").textContent = STATES[upload.state] ?? upload.state;
+  const part = upload.state === "succeeded" ? 1 : upload.progress;
+  $("conversion-percent").textContent = `${Math.round(100 * part)} %`;
+  setProgress($("conversion").querySelector(".progress"), part);
+  const bar = $("conversion").querySelector(".progress-bar");
+  const ended = upload.state === "succeeded" || upload.state === "failed";
+  bar.classList.toggle("progress-bar-animated", !ended);
+  bar.classList.toggle("bg-danger", upload.state === "failed");
+  if (upload.state === "failed") showError(upload.error?.detail || "The file could not be converted.");
+  if (upload.state === "succeeded") {
+    $("open-item").href = path("items", upload.collection, upload.item);
+    $("open-item").hidden = false;
+    $("open-item").focus();
+  }
+  return ended;
+}
+
+async function follow(id) {
+  for (;;) {
+    if (showState(await get(path("uploads", id)))) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function reset() {
+  $("progress").hidden = false;
+  $("file-bars").replaceChildren();
+  $("conversion").hidden = true;
+  $("upload-error").hidden = true;
+  $("open-item").hidden = true;
+}
+
+async function send(files) {
+  const upload = await call("POST", "/uploads", requestBody(files));
+  try {
+    for (const file of files) {
+      const bar = fileBar(file);
+      await putFile(path("uploads", upload.id, file.name), file, (part) => setProgress(bar, part), cancelling.signal);
+      setProgress(bar, 1);
+    }
+  } catch (error) {
+    await call("DELETE", path("uploads", upload.id)).catch(() => null); // it expires by itself
+    throw error;
+  }
+  $("cancel").hidden = true;
+  await follow(upload.id);
+}
+
+$("upload").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  reset();
+  cancelling = new AbortController();
+  $("start").disabled = true;
+  $("cancel").hidden = false;
+  try {
+    await send([...$("files").files]);
+  } catch (error) {
+    showError(error.message);
+  } finally {
+    $("start").disabled = false;
+    $("cancel").hidden = true;
+  }
+});
+
+$("cancel").addEventListener("click", () => cancelling?.abort());
