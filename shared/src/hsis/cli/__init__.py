@@ -1,0 +1,1 @@
+"""The command line `hsis`, on the typed clients. Entry: `hsis.cli.main:app`."""

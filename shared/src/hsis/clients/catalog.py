@@ -1,7 +1,8 @@
 """Client of catalog: STAC, tokens, permissions, the spectral library."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from hsis.clients.base import BaseClient
 from hsis.contracts.access import Access, TokenAnswer
@@ -76,6 +77,17 @@ class CatalogClient(BaseClient):
         response = await self._request("POST", "/stac/search", json=query, token=token)
         return dict(response.json())
 
+    async def search_all(
+        self, query: StacObject, *, token: str | None = None
+    ) -> AsyncGenerator[StacObject, None]:
+        """Every item that a search finds, page after page; `limit` is the size of a page."""
+        page_query: StacObject | None = query
+        while page_query is not None:
+            page = await self.search(page_query, token=token)
+            for item in page["features"]:
+                yield item
+            page_query = _next_query(page, query)
+
     async def spectra(
         self, collection: str, *, names: list[str] | None = None, token: str | None = None
     ) -> list[Spectrum]:
@@ -111,3 +123,13 @@ def _collection(collection: str) -> str:
 
 def _item(collection: str, item: str) -> str:
     return f"{_collection(collection)}/items/{quote(item, safe='')}"
+
+
+def _next_query(page: StacObject, query: StacObject) -> StacObject | None:
+    for link in page.get("links", []):
+        if link.get("rel") != "next":
+            continue
+        if "body" in link:  # STAC API: the whole next query, or what to change in this one
+            return query | link["body"] if link.get("merge") else dict(link["body"])
+        return query | {"token": parse_qs(urlsplit(link["href"]).query)["token"][0]}
+    return None

@@ -1,6 +1,6 @@
 """Client of storage-proxy."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import quote
 
 import httpx
@@ -44,7 +44,7 @@ class StorageClient(BaseClient):
             return response.content[start : start + length]
         return response.content
 
-    async def stream(self, key: str, *, token: str | None = None) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, *, token: str | None = None) -> AsyncGenerator[bytes, None]:
         """The blob's bytes in pieces."""
         async with self._stream("GET", _path(key), token=token) as response:
             async for piece in response.aiter_bytes(CHUNK_BYTES):
@@ -82,7 +82,7 @@ class StorageClient(BaseClient):
             after = page.next
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove every blob under a prefix (which ends in `/`); the number removed. For services."""
+        """Remove every blob under a prefix ending in `/`; the number removed. For services."""
         response = await self._request("DELETE", "/blobs", params={"prefix": prefix})
         return int(response.json()["deleted"])
 

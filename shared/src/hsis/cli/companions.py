@@ -1,0 +1,56 @@
+"""The files that belong together: an ENVI header and its data file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hsis.errors import InvalidInput
+
+HEADER = ".hdr"
+DATA_SUFFIXES = frozenset(
+    {"", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".cube", ".cub", ".envi"}
+)
+"""Of ENVI data files, in lower case. ENVI itself prescribes none."""
+
+
+def with_companions(files: Sequence[Path]) -> list[Path]:
+    """The files, and beside an ENVI header its data file, or the other way round.
+
+    Something is added only where exactly one file matches and none of those given does.
+    InvalidInput when two files have the same name.
+    """
+    found = list(dict.fromkeys(files))
+    for path in files:
+        matching = _matching(path)
+        if len(matching) == 1 and not any(_same(matching[0], other) for other in found):
+            given = {other.name for other in found if _belongs(other.name, path.name)}
+            found += [] if given else matching
+    names = [path.name for path in found]
+    if len(set(names)) != len(names):
+        raise InvalidInput("Two files of one upload have the same name: " + ", ".join(names) + ".")
+    return found
+
+
+def _matching(path: Path) -> list[Path]:
+    if path.suffix.lower() != HEADER and path.suffix.lower() not in DATA_SUFFIXES:
+        return []
+    return sorted(
+        other
+        for other in path.absolute().parent.iterdir()
+        if _belongs(other.name, path.name) and other.is_file()
+    )
+
+
+def _belongs(name: str, other: str) -> bool:
+    """Whether one is the header of the other: `a.hdr` or `a.raw.hdr` of `a.raw`."""
+    if name.lower().endswith(HEADER) == other.lower().endswith(HEADER):
+        return False
+    header, data = (name, other) if name.lower().endswith(HEADER) else (other, name)
+    stem = header[: -len(HEADER)]
+    if stem == data:
+        return True
+    data_path = Path(data)
+    return data_path.stem == stem and data_path.suffix.lower() in DATA_SUFFIXES
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.absolute() == other.absolute()

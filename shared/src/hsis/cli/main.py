@@ -1,0 +1,46 @@
+"""The command `hsis`."""
+
+from typing import Annotated
+
+import typer
+
+import hsis
+from hsis.cli.download import download
+from hsis.cli.login import login
+from hsis.cli.process import run
+from hsis.cli.query import collections, delete, processes, search, spectrum
+from hsis.cli.upload import upload
+
+app = typer.Typer(
+    name="hsis",
+    help="Hyperspectral image storage. HSIS_URL and HSIS_TOKEN win over `hsis login`.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for command in (
+    login,
+    upload,
+    search,
+    spectrum,
+    run,
+    download,
+    collections,
+    processes,
+    delete,
+):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(hsis.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    return None

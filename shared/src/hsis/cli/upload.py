@@ -1,0 +1,87 @@
+"""`hsis upload`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from hsis.cli.companions import with_companions
+from hsis.cli.output import byte_progress, print_json, share_progress
+from hsis.cli.session import EXIT_USAGE, Session, execute, fail
+from hsis.clients.sending import send_files
+from hsis.contracts.uploads import DeclaredFile, Upload, UploadRequest, UploadState
+from hsis.errors import InvalidInput
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        exists=True, dir_okay=False, readable=True, help="The files of one cube, its header too."
+    ),
+]
+
+
+def upload(
+    files: Files,
+    collection: Annotated[str, typer.Option(help="Made, private, where it does not exist.")],
+    item: Annotated[str | None, typer.Option("--id", help="Item id; else of the name.")] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="Axes of an array without names; `yxb` by default.")
+    ] = None,
+    variable: Annotated[str | None, typer.Option(help="Of a file that holds several.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Of an array of pixels by bands.")] = None,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
+) -> None:
+    """Upload a cube. All files of one call make one item; an ENVI header is found by itself."""
+    try:
+        paths = with_companions(files)
+        request = UploadRequest(
+            collection=collection,
+            id=item,
+            files=[DeclaredFile(name=path.name, size=path.stat().st_size) for path in paths],
+            axes=axes,
+            variable=variable,
+            rows=rows,
+            columns=columns,
+        )
+    except InvalidInput as error:
+        fail(error.detail, EXIT_USAGE)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        fail(f"{where} {fault['input']!r}: {fault['msg']}", EXIT_USAGE)
+    execute(lambda session: _upload(session, request, paths, wait=wait, as_json=as_json))
+
+
+async def _upload(
+    session: Session, request: UploadRequest, paths: list[Path], *, wait: bool, as_json: bool
+) -> None:
+    with byte_progress() as progress:
+        tasks = {file.name: progress.add_task(file.name, total=file.size) for file in request.files}
+        sent = await send_files(
+            session.ingest,
+            request,
+            paths,
+            on_progress=lambda name, count: progress.update(tasks[name], completed=count),
+        )
+    if wait:
+        sent = await _wait(session, sent)
+    if as_json:
+        print_json(sent.model_dump(mode="json"))
+    if sent.state is UploadState.FAILED:
+        fail(sent.error.detail if sent.error else "The conversion failed.")
+    if not as_json:
+        typer.echo(f"{sent.collection}/{sent.item} {sent.state}")
+
+
+async def _wait(session: Session, upload: Upload) -> Upload:
+    with share_progress() as progress:
+        task = progress.add_task("converting", total=1.0)
+        async for current in session.ingest.wait(upload.id):
+            upload = current
+            progress.update(task, completed=current.progress, description=str(current.state))
+    return upload
