@@ -1,0 +1,114 @@
+"""Statistics and overviews against numpy."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hsis.cube.overview import halve
+from hsis.cube.statistics import StatisticsCollector
+from tests.hsis_cube.blobs import DTYPES, random_values
+
+
+def collect(values: NDArray[Any], nodata: float | None, parts: int, **options: Any) -> Any:
+    collector = StatisticsCollector(values.shape, values.dtype, nodata, **options)
+    rows = np.array_split(np.arange(values.shape[1]), parts)
+    for part in reversed([part for part in rows if part.size]):
+        for band in range(0, values.shape[0], 2):
+            block = values[band : band + 2, part[0] : part[-1] + 1]
+            collector.add(block, band, int(part[0]), 0)
+    return collector.result()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_has_the_statistics_of_numpy(dtype: str) -> None:
+    values = random_values((3, 23, 31), dtype)
+    real = np.abs(values) if values.dtype.kind == "c" else values
+    result = collect(values, None, 4)
+    assert result.exact
+    for band, found in zip(real.astype(np.float64), result.bands, strict=True):
+        assert found.valid_count == band.size
+        assert (found.min, found.max) == (band.min(), band.max())
+        scale = np.abs(band).max()
+        assert found.mean == pytest.approx(band.mean(), rel=1e-9, abs=scale * 1e-12)
+        assert found.std == pytest.approx(band.std(), rel=1e-9)
+        expected = np.percentile(band, [2, 98])
+        assert (found.p2, found.p98) == pytest.approx(expected, rel=1e-12)
+
+
+def test_nodata_nan_and_infinity_do_not_count() -> None:
+    values = np.array([[[1, 2, -9, np.nan, np.inf, 5]], [[-9] * 6]], np.float32)
+    first, empty = collect(values, -9.0, 1).bands
+    assert (first.valid_count, first.min, first.max) == (3, 1.0, 5.0)
+    assert first.mean == pytest.approx(8 / 3)
+    assert (first.p2, first.p98) == pytest.approx(np.percentile([1, 2, 5], [2, 98]))
+    assert (empty.band, empty.valid_count, empty.min, empty.mean, empty.p2) == (2, 0, *[None] * 3)
+
+
+def test_a_small_sample_is_a_regular_grid() -> None:
+    values = random_values((2, 90, 70), "int32")
+    result = collect(values, None, 7, sample_bytes=2 * 4 * 400)
+    step = 4  # the square root of 6300 pixels over 400 affordable ones, upwards
+    assert result.sampled_pixels == 23 * 18
+    assert not result.exact
+    for band, found in zip(values, result.bands, strict=True):
+        expected = np.percentile(band[::step, ::step].astype(float), [2, 98])
+        assert (found.p2, found.p98) == pytest.approx(expected)
+        assert found.valid_count == band.size
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from(["int16", "uint8", "float32", "float64"]),
+    st.integers(0, 1000),
+)
+def test_the_order_and_size_of_parts_do_not_matter(
+    shape: tuple[int, int, int], dtype: str, seed: int
+) -> None:
+    values = random_values(shape, dtype, seed)
+    whole = collect(values, 7.0, 1)
+    parts = collect(values, 7.0, 5)
+    for one, other in zip(whole.bands, parts.bands, strict=True):
+        assert one.valid_count == other.valid_count
+        assert (one.min, one.max, one.p2, one.p98) == (other.min, other.max, other.p2, other.p98)
+        if one.valid_count:
+            assert one.mean == pytest.approx(other.mean, rel=1e-9, abs=1e-6)
+            assert one.std == pytest.approx(other.std, rel=1e-9, abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from(["int16", "uint8", "float32", "complex64"]),
+    st.integers(0, 1000),
+)
+def test_halving_is_the_mean_of_the_valid_pixels(
+    shape: tuple[int, int, int], dtype: str, seed: int
+) -> None:
+    values = random_values(shape, dtype, seed)
+    nodata = 3.0
+    values[np.random.default_rng(seed).random(shape) < 0.4] = nodata
+    found = halve(values, nodata, categorical=False)
+    bands, rows, columns = shape
+    assert found.shape == (bands, (rows + 1) // 2, (columns + 1) // 2)
+    assert found.dtype == values.dtype
+    for b, y, x in np.ndindex(found.shape):
+        window = values[b, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].ravel()
+        valid = [complex(value) for value in window if value != nodata]
+        if not valid:
+            assert found[b, y, x] == nodata
+            continue
+        mean = sum(valid) / len(valid)
+        if values.dtype.kind in "iu":
+            assert found[b, y, x] == round(mean.real)  # both round halves to even
+        else:
+            assert found[b, y, x] == pytest.approx(mean, rel=1e-5, abs=1e-4)
+
+
+def test_halving_classes_takes_the_upper_left() -> None:
+    classes = np.array([[[1, 9, 2], [9, 9, 9], [3, 9, 4]]], np.uint8)
+    np.testing.assert_array_equal(halve(classes, None, categorical=True), [[[1, 2], [3, 4]]])
