@@ -1,6 +1,8 @@
 """`hsis run`."""
 
+import re
 from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -9,6 +11,8 @@ from hsis.cli.parameters import parse_parameters
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.contracts.jobs import JobInfo, JobStatus
 from hsis.errors import InvalidInput, NotFound
+
+_ITEM_PATH = re.compile(r"/stac/collections/(?P<collection>[^/]+)/items/(?P<item>[^/]+)$")
 
 
 def run(
@@ -45,7 +49,8 @@ async def _run(
     if job.status is not JobStatus.SUCCESSFUL:
         reason = job.error.detail if job.error else job.message
         fail(f"Job {job.job_id} {job.status}: {reason}")
-    result = result_item(await session.processing.results(job.job_id))
+    collection, item = result_of(await session.processing.results(job.job_id))
+    result = await session.catalog.item(collection, item)
     if as_json:
         print_json(result)
     else:
@@ -61,10 +66,11 @@ async def _wait(session: Session, job: JobInfo) -> JobInfo:
     return job
 
 
-def result_item(results: dict[str, Any]) -> dict[str, Any]:
-    """The STAC Item among a job's outputs, which OGC allows to be wrapped as `{"value": …}`."""
+def result_of(results: dict[str, Any]) -> tuple[str, str]:
+    """The collection and the id of the item that a job's outputs link to."""
     for output in results.values():
-        value = output.get("value", output) if isinstance(output, dict) else None
-        if isinstance(value, dict) and value.get("type") == "Feature":
-            return value
-    raise NotFound("The job succeeded but its outputs hold no item.")
+        href = output.get("href", "") if isinstance(output, dict) else ""
+        found = _ITEM_PATH.search(urlsplit(href).path)
+        if found is not None:
+            return unquote(found["collection"]), unquote(found["item"])
+    raise NotFound("The job succeeded but its outputs link to no item.")
