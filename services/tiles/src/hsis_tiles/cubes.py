@@ -9,12 +9,13 @@ from cachetools import LRUCache, TTLCache
 from pydantic import ValidationError
 
 from hsis.clients.catalog import CatalogClient
-from hsis.contracts.access import Caller
+from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import cube_prefix, statistics_key
 from hsis.cube.reader import BlobReader, StoredCube
 from hsis.cube.shard import DamagedShard
 from hsis.cube.statistics import CubeStatistics
 from hsis.errors import NotFound
+from hsis.service.access import check_token_limits
 from hsis_tiles.errors import DamagedCube
 
 MAX_ANSWERS = 10_000
@@ -59,8 +60,10 @@ class OpenCubes:
     async def name(self, caller: Caller | None, collection: str, item: str) -> CubeName:
         """The item's present state; NotFound or Unauthenticated where the caller may not see it.
 
-        Anonymous callers see what is public.
+        Anonymous callers see what is public; Forbidden where the token itself is limited to other
+        collections.
         """
+        check_token_limits(caller, collection, Role.VIEWER)
         token = caller.token if caller else None
         key = (token, collection, item)
         name = self._names.get(key)

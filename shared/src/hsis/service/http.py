@@ -34,11 +34,9 @@ def open_http(settings: ServiceSettings, auth: httpx.Auth | None = None) -> http
 class ServiceAuth(httpx.Auth):
     """Signs a service's own requests; one with an Authorization of its own is left as it is.
 
-    The token comes from catalog by client credentials, is kept until a minute before it expires,
-    and is fetched anew once when a callee refuses it.
+    The token comes from catalog by client credentials and is kept until a minute before it
+    expires, or until a callee refuses it.
     """
-
-    requires_response_body = True
 
     def __init__(self, name: str, settings: ServiceSettings) -> None:
         if settings.service_secret is None:
@@ -59,9 +57,13 @@ class ServiceAuth(httpx.Auth):
             return
         async with self._lock:
             if time.monotonic() >= self._renew_at:
-                self._accept((yield self._token_request()))
+                answer = yield self._token_request()
+                await answer.aread()
+                self._accept(answer)
         request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
+        response = yield request
+        if response.status_code == 401:
+            self._renew_at = 0.0
 
     def _token_request(self) -> httpx.Request:
         return httpx.Request(
