@@ -15,6 +15,7 @@ app = typer.Typer(
     name="hsis",
     help="Hyperspectral image storage. HSIS_URL and HSIS_TOKEN win over `hsis login`.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # a usage error is then one line, not a box that breaks paths
     pretty_exceptions_show_locals=False,
 )
 for command in (
