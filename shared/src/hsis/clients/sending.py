@@ -46,20 +46,22 @@ async def send_files(
 async def _send(
     ingest: IngestClient, upload: str, path: Path, token: str | None, on_progress: OnProgress
 ) -> Upload:
+    interrupted = False
     for delay in (*RETRY_DELAYS_S, None):
         try:
             return await ingest.put_file(upload, path.name, _read(path, on_progress), token=token)
-        except (Unavailable, Conflict) as error:
+        except Unavailable:
+            interrupted = True
             if delay is None:
                 raise
-            await asyncio.sleep(delay if isinstance(error, Unavailable) else 0)
-            # The bytes may have arrived although the answer did not.
-            with suppress(Unavailable):
-                current = await ingest.upload(upload, token=token)
-                if any(file.name == path.name and file.received for file in current.files):
-                    return current
-            if isinstance(error, Conflict):
+        except Conflict:  # after an interruption: ingest has the file, or still waits for the rest
+            if not interrupted or delay is None:
                 raise
+        await asyncio.sleep(delay)
+        with suppress(Unavailable):
+            current = await ingest.upload(upload, token=token)
+            if any(file.name == path.name and file.received for file in current.files):
+                return current
     raise AssertionError("the last round returns or raises")
 
 

@@ -1,0 +1,192 @@
+"""Every command against the whole embedded default, through its edge."""
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from tests.support.embedded import Embedded
+from typer.testing import CliRunner, Result
+
+import hsis
+from hsis.cli.main import app
+from hsis.errors import NotFound, Unauthenticated
+from hsis_embedded.demo import DemoScene, make_scene, write_envi
+
+COLLECTION = "command-line"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("config")
+
+
+@pytest.fixture(autouse=True)
+def _own_config(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+
+
+@pytest.fixture(scope="module")
+def scene() -> DemoScene:
+    return make_scene(3, bands=12, rows=40, columns=56)
+
+
+@pytest.fixture(scope="module")
+def files(scene: DemoScene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_envi(scene, tmp_path_factory.mktemp("scene"), "scene")
+
+
+@pytest.fixture(scope="module")
+def logged_in(embedded: Embedded, config: Path) -> None:
+    environment = {"XDG_CONFIG_HOME": str(config), "HSIS_PASSWORD": embedded.admin_password}
+    result = CliRunner().invoke(app, ["login", "--url", embedded.url], env=environment)
+    assert result.exit_code == 0, result.output
+    assert "admin is logged in" in result.stdout
+    mode = (config / "hsis" / "credentials.json").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def run(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def answer(*arguments: object) -> Any:
+    return json.loads(run(*arguments, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def item(logged_in: None, config: Path, files: tuple[Path, Path]) -> str:
+    """The scene, uploaded by naming its data file only."""
+    command = ["upload", str(files[1]), "--collection", COLLECTION, "--id", "scene", "--wait"]
+    result = CliRunner().invoke(app, [*command, "--json"], env={"XDG_CONFIG_HOME": str(config)})
+    assert result.exit_code == 0, result.output
+    upload = json.loads(result.stdout)
+    assert (upload["collection"], upload["item"]) == (COLLECTION, "scene")
+    assert upload["state"] == "succeeded"
+    assert {file["name"] for file in upload["files"]} == {"scene.hdr", "scene.raw"}
+    return "scene"
+
+
+def test_a_wrong_password(embedded: Embedded) -> None:
+    result = run("login", "--url", embedded.url, "--password", "wrong", code=3)
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_no_token(embedded: Embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HSIS_URL", embedded.url)
+    (tmp_path / "a.npy").write_bytes(b"")
+    result = run("upload", tmp_path / "a.npy", "--collection", COLLECTION, code=3)
+    assert "`hsis login` gets a token" in result.stderr
+    monkeypatch.setenv("HSIS_TOKEN", "not-a-token")
+    run("collections", code=3)
+
+
+def test_collections_and_processes(item: str) -> None:
+    assert COLLECTION in {each["id"] for each in answer("collections")["collections"]}
+    assert COLLECTION in {line.split("\t")[0] for line in run("collections").stdout.splitlines()}
+    assert {"rx", "sam"} <= {each["id"] for each in answer("processes")["processes"]}
+
+
+def test_search(item: str) -> None:
+    found = answer("search", "--collection", COLLECTION, "--id", item)
+    assert [each["id"] for each in found["features"]] == [item]
+    line = run("search", "--collection", COLLECTION, "--id", item).stdout.strip()
+    assert line.split("\t")[:2] == [COLLECTION, item]
+    assert answer("search", "--id", "no-such-item")["features"] == []
+
+
+def test_spectrum(item: str, scene: DemoScene) -> None:
+    found = answer("spectrum", COLLECTION, item, 5, 9)
+    assert found["values"] == scene.cube[:, 9, 5].tolist()
+    np.testing.assert_allclose(found["wavelengths_nm"], scene.wavelengths_nm)
+    lines = run("spectrum", COLLECTION, item, 5, 9).stdout.splitlines()
+    assert [float(line.split("\t")[2]) for line in lines] == scene.cube[:, 9, 5].tolist()
+    outside = run("spectrum", COLLECTION, item, scene.cube.shape[2], 0, code=1)
+    assert outside.stderr.startswith("Error: ")
+
+
+def test_download_of_the_original(item: str, files: tuple[Path, Path], tmp_path: Path) -> None:
+    for _ in range(2):  # what is there already and equal is no obstacle
+        run("download", COLLECTION, item, "--output", tmp_path / "new" / "folder")
+    found = sorted((tmp_path / "new" / "folder").iterdir())
+    assert [path.name for path in found] == ["scene.hdr", "scene.raw"]
+    for path, original in zip(found, files, strict=True):
+        assert path.read_bytes() == original.read_bytes()
+
+
+def test_a_download_replaces_no_other_file(item: str, tmp_path: Path) -> None:
+    (tmp_path / "scene.raw").write_bytes(b"my own")
+    result = run("download", COLLECTION, item, "--output", tmp_path, code=1)
+    assert "is there already with other content" in result.stderr
+    assert (tmp_path / "scene.raw").read_bytes() == b"my own"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_download_of_the_cube(item: str, scene: DemoScene, tmp_path: Path) -> None:
+    arguments = ("download", COLLECTION, item, "--asset", "cube", "--output", tmp_path)
+    folder = Path(run(*arguments).stdout.strip())
+    assert list(tmp_path.iterdir()) == [folder]
+    np.testing.assert_array_equal(zarr.open_group(folder, mode="r")["cube"][:], scene.cube)
+    assert "is there already" in run(*arguments, code=1).stderr
+
+
+def test_download_of_statistics_and_thumbnail(item: str, tmp_path: Path) -> None:
+    for asset in ("statistics", "thumbnail"):
+        run("download", COLLECTION, item, "--asset", asset, "--output", tmp_path)
+    assert json.loads((tmp_path / "scene.statistics.json").read_bytes())
+    assert (tmp_path / "scene.webp").read_bytes()[8:12] == b"WEBP"
+
+
+def test_open(item: str, scene: DemoScene) -> None:
+    with hsis.open(COLLECTION, item) as dataset:
+        assert dataset["cube"].dims == ("band", "y", "x")
+        np.testing.assert_array_equal(dataset["cube"].values, scene.cube)
+        np.testing.assert_allclose(dataset["wavelength_nm"].values, scene.wavelengths_nm)
+
+
+def test_open_tells_why_not(item: str, embedded: Embedded) -> None:
+    with pytest.raises(NotFound):
+        hsis.open(COLLECTION, "no-such-item")
+    with pytest.raises(Unauthenticated):
+        hsis.open(COLLECTION, item, url=embedded.url, token="not-a-token")
+
+
+def test_run_and_wait(item: str, scene: DemoScene, tmp_path: Path) -> None:
+    result = answer("run", "rx", COLLECTION, item, "-p", "id=scene-rx", "--wait")
+    assert (result["collection"], result["id"]) == (COLLECTION, "scene-rx")
+    assert "derived_from" in {link["rel"] for link in result["links"]}
+    with hsis.open(COLLECTION, "scene-rx") as dataset:
+        scores = dataset["cube"].values[0]
+    highest = np.argsort(scores, axis=None)[-int(scene.anomaly_mask.sum()) :]
+    assert scene.anomaly_mask.ravel()[highest].all()
+    refused = run("download", COLLECTION, "scene-rx", "--output", tmp_path, code=1)
+    assert "was computed, not uploaded" in refused.stderr
+
+
+def test_a_process_that_is_none(item: str) -> None:
+    assert run("run", "no-such-process", COLLECTION, item, code=1).stderr.startswith("Error: ")
+
+
+def test_a_file_that_cannot_be_converted(logged_in: None, tmp_path: Path) -> None:
+    (tmp_path / "noise.raw").write_bytes(hashlib.sha256(b"noise").digest() * 100)
+    command = ["upload", tmp_path / "noise.raw", "--collection", COLLECTION, "--wait", "--json"]
+    result = run(*command, code=1)
+    assert json.loads(result.stdout)["state"] == "failed"
+    assert "Error: " in result.stderr
+
+
+def test_delete(item: str, files: tuple[Path, Path]) -> None:
+    sent = ["upload", *files, "--collection", COLLECTION, "--id", "short-lived", "--wait"]
+    assert run(*sent).stdout.strip() == f"{COLLECTION}/short-lived succeeded"
+    run("delete", COLLECTION, "short-lived")
+    assert answer("search", "--id", "short-lived")["features"] == []
+    run("delete", COLLECTION, "short-lived", code=1)

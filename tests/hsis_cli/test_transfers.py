@@ -1,0 +1,163 @@
+"""Files sent and fetched over connections that break, and bytes that are not those expected."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from tests.support.platform import Platform
+
+from hsis.clients import fetching, sending
+from hsis.clients.ingest import IngestClient
+from hsis.clients.storage import StorageClient
+from hsis.contracts.uploads import DeclaredFile, UploadRequest, UploadState
+from hsis.errors import Conflict, InvalidInput, NotFound, Unavailable
+
+CUT_AFTER_BYTES = 300_000
+
+
+@pytest.fixture(autouse=True)
+def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "RETRY_DELAYS_S", (0.05, 0.05))
+    monkeypatch.setattr(fetching, "RETRY_DELAYS_S", (0.05, 0.05))
+
+
+@asynccontextmanager
+async def line_to(url: str, cuts: int) -> AsyncIterator[str]:
+    """A TCP line to a server that breaks after CUT_AFTER_BYTES, as often as `cuts` says."""
+    left = cuts
+    parts = urlsplit(url)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        carried = 0
+        while piece := await reader.read(65536):
+            carried += len(piece)
+            if left > 0 and carried > CUT_AFTER_BYTES:
+                left -= 1
+                return
+            writer.write(piece)
+            await writer.drain()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(parts.hostname, parts.port)
+        ways = {asyncio.create_task(carry(reader, back)), asyncio.create_task(carry(there, writer))}
+        _, running = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in running:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        writer.transport.abort()
+        back.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def http(stack: Platform) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {stack.admin_token}"}
+    async with httpx.AsyncClient(trust_env=False, timeout=30, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "cube.npy"
+    np.save(path, np.random.default_rng(1).integers(0, 4000, (200, 300, 8), np.uint16))
+    return path
+
+
+def request_for(path: Path, item: str) -> UploadRequest:
+    files = [DeclaredFile(name=path.name, size=path.stat().st_size)]
+    return UploadRequest(collection="transfers", id=item, files=files)
+
+
+async def ended(ingest: IngestClient, upload: str) -> UploadState:
+    return [state async for state in ingest.wait(upload)][-1].state
+
+
+async def test_an_interrupted_file_is_sent_again(
+    stack: Platform, http: httpx.AsyncClient, file: Path
+) -> None:
+    progress: list[int] = []
+    async with line_to(stack.ingest_url, cuts=1) as url:
+        upload = await sending.send_files(
+            IngestClient(http, url),
+            request_for(file, "interrupted"),
+            [file],
+            on_progress=lambda _, count: progress.append(count),
+        )
+    assert progress.count(0) == 2
+    assert progress[-1] == file.stat().st_size
+    assert await ended(IngestClient(http, stack.ingest_url), upload.id) is UploadState.SUCCEEDED
+
+
+async def test_an_upload_that_never_gets_through_is_given_up(
+    stack: Platform, http: httpx.AsyncClient, file: Path
+) -> None:
+    async with line_to(stack.ingest_url, cuts=100) as url:
+        with pytest.raises(Unavailable):
+            await sending.send_files(IngestClient(http, url), request_for(file, "again"), [file])
+    # The item id is free at once.
+    ingest = IngestClient(http, stack.ingest_url)
+    upload = await sending.send_files(ingest, request_for(file, "again"), [file])
+    assert await ended(ingest, upload.id) is UploadState.SUCCEEDED
+
+
+@pytest.fixture
+async def stored(stack: Platform, http: httpx.AsyncClient, file: Path) -> fetching.Expected:
+    """An uploaded original of more bytes than the line carries before it breaks."""
+    ingest = IngestClient(http, stack.ingest_url)
+    item = f"stored-{file.parent.name}".replace("_", "-")
+    upload = await sending.send_files(ingest, request_for(file, item), [file])
+    assert await ended(ingest, upload.id) is UploadState.SUCCEEDED
+    document = (
+        await http.get(f"{stack.catalog_url}/stac/collections/transfers/items/{item}")
+    ).json()
+    [original] = fetching.original_blobs(document)
+    assert original.size == file.stat().st_size
+    return original
+
+
+async def test_an_interrupted_download_starts_again(
+    stack: Platform,
+    http: httpx.AsyncClient,
+    file: Path,
+    stored: fetching.Expected,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    async with line_to(stack.storage_url, cuts=1) as url:
+        found = await fetching.fetch_verified(StorageClient(http, url), stored, folder)
+    assert found.read_bytes() == file.read_bytes()
+    assert list(folder.iterdir()) == [found]
+
+
+async def test_nothing_is_kept_of_a_download_that_failed(
+    stack: Platform, http: httpx.AsyncClient, stored: fetching.Expected, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    other = fetching.Expected(stored.key, stored.filename, stored.size, "0" * 64)
+    absent = fetching.Expected(stored.key + "x", stored.filename)
+    storage = StorageClient(http, stack.storage_url)
+    with pytest.raises(Conflict, match="SHA-256"):
+        await fetching.fetch_verified(storage, other, folder)
+    with pytest.raises(NotFound):
+        await fetching.fetch_verified(storage, absent, folder)
+    async with line_to(stack.storage_url, cuts=100) as url:
+        with pytest.raises(Unavailable):
+            await fetching.fetch_verified(StorageClient(http, url), stored, folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_key_never_leads_out_of_the_folder() -> None:
+    assets = {"a": {"href": "http://h/blobs/raw/c/u/..", "file:checksum": "1220" + "0" * 64}}
+    with pytest.raises(InvalidInput, match="no safe path"):
+        fetching.original_blobs({"assets": assets})
