@@ -1,0 +1,1 @@
+"""storage-proxy: the one service that has the object store's credentials."""

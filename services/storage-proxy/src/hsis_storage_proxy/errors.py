@@ -1,0 +1,26 @@
+"""Errors of storage-proxy and how they are told."""
+
+from hsis.errors import DomainError, ProblemTable, ProblemType
+
+
+class PreconditionFailed(DomainError):
+    """If-Match, If-None-Match or If-Unmodified-Since does not hold for what is stored."""
+
+
+class RangeNotSatisfiable(DomainError):
+    """The range begins after the end of the blob, whose size in bytes is `size`."""
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail)
+        self.size = size
+
+
+class IncompleteBody(DomainError):
+    """The client went away, or sent fewer or more bytes than it said; nothing was stored."""
+
+
+PROBLEMS: ProblemTable = {
+    PreconditionFailed: ProblemType(412, "precondition-failed", "A precondition does not hold"),
+    RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is past the end"),
+    IncompleteBody: ProblemType(400, "incomplete-body", "The body did not arrive in full"),
+}

@@ -1,0 +1,68 @@
+"""Answers that carry a blob."""
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from hsis.contracts.blobs import Blob
+from hsis_storage_proxy.conditions import http_date
+from hsis_storage_proxy.reading import Content
+from hsis_storage_proxy.store import OpenBlob
+
+DEFAULT_TYPE = "application/octet-stream"
+
+
+class BlobResponse(StreamingResponse):
+    """Sends an open blob and closes it, also when the reader goes away."""
+
+    def __init__(self, opened: OpenBlob, status_code: int, headers: dict[str, str]) -> None:
+        self._opened = opened
+        super().__init__(opened.pieces(), status_code=status_code, headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._opened.close()
+
+
+def content_response(content: Content) -> BlobResponse:
+    """200 with the whole blob or 206 with its range."""
+    opened = content.opened
+    headers = entity_headers(opened.blob) | {"Content-Length": str(opened.span.length)}
+    if not content.partial:
+        return BlobResponse(opened, 200, headers)
+    headers["Content-Range"] = (
+        f"bytes {opened.span.start}-{opened.span.stop - 1}/{opened.blob.size}"
+    )
+    return BlobResponse(opened, 206, headers)
+
+
+def head_response(blob: Blob) -> Response:
+    """What GET would say, without the bytes."""
+    return Response(headers=entity_headers(blob) | {"Content-Length": str(blob.size)})
+
+
+def not_modified_response(blob: Blob) -> Response:
+    """304: the reader has it."""
+    return Response(status_code=304, headers=validators(blob))
+
+
+def validators(blob: Blob) -> dict[str, str]:
+    """What a cache needs to know."""
+    headers = {"ETag": blob.etag, "Cache-Control": "private, no-cache"}
+    if blob.last_modified is not None:
+        headers["Last-Modified"] = http_date(blob.last_modified)
+    return headers
+
+
+def entity_headers(blob: Blob) -> dict[str, str]:
+    """All that is said of a blob, its length excepted."""
+    return validators(blob) | {
+        "Accept-Ranges": "bytes",
+        "Content-Type": blob.content_type or DEFAULT_TYPE,
+        # What users upload is shown on the platform's own origin: it must never run there.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }

@@ -1,0 +1,153 @@
+"""HTTP of blobs."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import ClientDisconnect
+
+from hsis.contracts.blobs import Blob, BlobPage
+from hsis.errors import InvalidInput, TooLarge
+from hsis.service.tokens import OptionalCaller, ServiceCaller
+from hsis_storage_proxy.conditions import Conditions
+from hsis_storage_proxy.errors import IncompleteBody
+from hsis_storage_proxy.keys import check_key, check_prefix, check_removable_prefix
+from hsis_storage_proxy.permissions import is_privileged, require_read, require_write
+from hsis_storage_proxy.ranges import parse_range
+from hsis_storage_proxy.reading import NotModified, read
+from hsis_storage_proxy.responses import (
+    DEFAULT_TYPE,
+    content_response,
+    head_response,
+    not_modified_response,
+)
+from hsis_storage_proxy.state import AppState, State
+from hsis_storage_proxy.store import LIST_LIMIT
+from hsis_storage_proxy.writing import at_most, write
+
+MAX_TYPE_LENGTH = 255
+
+router = APIRouter(prefix="/blobs", tags=["blobs"])
+
+
+@router.get("")
+async def list_blobs(
+    state: AppState,
+    caller: OptionalCaller,
+    prefix: Annotated[str, Query(description="Such as `cubes/<collection>/`")] = "",
+    after: Annotated[str | None, Query(description="The `next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
+) -> BlobPage:
+    """The blobs whose key begins with `prefix`, in the order of the keys."""
+    check_prefix(prefix)
+    await require_read(state.access, caller, prefix)
+    return await state.store.page(prefix, after, limit)
+
+
+@router.delete("")
+async def delete_blobs(state: AppState, _: ServiceCaller, prefix: str) -> dict[str, int]:
+    """Remove every blob under a prefix such as `cubes/<collection>/<item>/`. For services."""
+    check_removable_prefix(prefix)
+    return {"deleted": await state.store.delete_prefix(prefix)}
+
+
+@router.get("/{key:path}", response_class=Response)
+async def get_blob(request: Request, state: AppState, caller: OptionalCaller, key: str) -> Response:
+    """The bytes of a blob, or one range of them; conditions as in RFC 9110."""
+    check_key(key, privileged=is_privileged(caller))
+    await require_read(state.access, caller, key)
+    wanted = parse_range(",".join(request.headers.getlist("Range")))
+    answer = await read(state.store, key, Conditions.of(request.headers), wanted)
+    if isinstance(answer, NotModified):
+        return not_modified_response(answer.blob)
+    return content_response(answer)
+
+
+@router.head("/{key:path}", response_class=Response)
+async def head_blob(
+    request: Request, state: AppState, caller: OptionalCaller, key: str
+) -> Response:
+    """What GET would say of a blob."""
+    check_key(key, privileged=is_privileged(caller))
+    await require_read(state.access, caller, key)
+    blob = await state.store.head(key)
+    if Conditions.of(request.headers).not_modified(blob):
+        return not_modified_response(blob)
+    return head_response(blob)
+
+
+@router.put("/{key:path}", status_code=201)
+async def put_blob(
+    request: Request, response: Response, state: AppState, caller: OptionalCaller, key: str
+) -> Blob:
+    """Store the body as a blob, replacing any before; `If-None-Match: *` never replaces one.
+
+    The body may have any length, told or not. It becomes a blob whole or not at all.
+    """
+    check_key(key, privileged=is_privileged(caller))
+    await require_write(state.access, caller, key)
+    declared = _declared_length(request, state)
+    if caller is None or not caller.is_service:  # services' keys never lie under one another
+        await state.store.require_place(key)
+    await _require_conditions(request, state, key)
+    async with state.uploads:
+        blob = await write(
+            state.store,
+            key,
+            at_most(_body(request, declared), state.settings.max_object_bytes),
+            _content_type(request),
+            state.settings.part_bytes,
+        )
+    response.headers["ETag"] = blob.etag
+    return blob
+
+
+@router.delete("/{key:path}", status_code=204)
+async def delete_blob(request: Request, state: AppState, caller: OptionalCaller, key: str) -> None:
+    """Remove a blob; the same answer when there is none."""
+    check_key(key, privileged=is_privileged(caller))
+    await require_write(state.access, caller, key)
+    await _require_conditions(request, state, key)
+    await state.store.delete(key)
+
+
+async def _require_conditions(request: Request, state: State, key: str) -> None:
+    conditions = Conditions.of(request.headers)
+    if conditions:
+        conditions.require_for_change(await state.store.find(key))
+
+
+def _declared_length(request: Request, state: State) -> int | None:
+    if "Content-Range" in request.headers:
+        raise InvalidInput("A blob is stored whole: PUT with Content-Range is not possible.")
+    declared = request.headers.get("Content-Length")
+    if declared is None:
+        return None
+    if int(declared) > state.settings.max_object_bytes:
+        raise TooLarge(
+            f"A blob has at most {state.settings.max_object_bytes} bytes (max_object_bytes); "
+            f"this has {declared}."
+        )
+    return int(declared)
+
+
+async def _body(request: Request, declared: int | None) -> AsyncIterator[bytes]:
+    """The body's pieces; IncompleteBody unless all of it came."""
+    received = 0
+    try:
+        async for piece in request.stream():
+            received += len(piece)
+            yield piece
+    except ClientDisconnect as error:
+        raise IncompleteBody(f"The client went away after {received} bytes.") from error
+    if declared is not None and received != declared:
+        raise IncompleteBody(f"{received} bytes came of the {declared} in Content-Length.")
+
+
+def _content_type(request: Request) -> str:
+    given = request.headers.get("Content-Type", "").strip()
+    if len(given) > MAX_TYPE_LENGTH or not (given.isascii() and given.isprintable()):
+        raise InvalidInput(
+            f"Content-Type is printable ASCII, at most {MAX_TYPE_LENGTH} characters."
+        )
+    return given or DEFAULT_TYPE

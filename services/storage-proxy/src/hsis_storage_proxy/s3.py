@@ -1,0 +1,70 @@
+"""The S3 client, and its errors translated into those of the domain."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from hsis.errors import NotFound, Unavailable
+from hsis_storage_proxy.settings import Settings
+
+CONNECT_TIMEOUT_S = 5.0
+ATTEMPTS = 3
+_MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+# botocore gives a body's broken connection as aiohttp's own error.
+_TRANSPORT_ERRORS = (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError)
+
+
+@asynccontextmanager
+async def open_s3(settings: Settings) -> AsyncIterator[Any]:
+    """An S3 client with the settings' credentials and nothing of the environment's."""
+    config = AioConfig(
+        signature_version="s3v4",
+        # The body is not hashed for the signature: that would hold the event loop, and between
+        # the services and the object store there is a private network or TLS.
+        s3={"addressing_style": "path", "payload_signing_enabled": False},
+        # Checksums in trailers are not understood by every S3 server.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=settings.s3_timeout_s,
+        max_pool_connections=settings.s3_connections,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        proxies={},
+    )
+    async with get_session().create_client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key.get_secret_value(),
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        config=config,
+    ) as client:
+        yield client
+
+
+@contextmanager
+def translated(key: str) -> Iterator[None]:
+    """Turns errors of S3 about `key` into NotFound or Unavailable."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in _MISSING:
+            raise NotFound(f"There is no blob {key!r}.") from error
+        raise Unavailable(f"The object store answered {error_code(error)}.") from error
+    except _TRANSPORT_ERRORS as error:
+        raise Unavailable(f"The object store does not answer ({type(error).__name__}).") from error
+
+
+def error_code(error: ClientError) -> str:
+    """S3's own name of an error, or its status where the answer has no body."""
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def error_status(error: ClientError) -> int:
+    """The HTTP status that S3 answered; 0 where there is none."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,43 @@
+"""Settings of storage-proxy."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from hsis.service.settings import ServiceSettings
+
+MIB = 1024 * 1024
+MAX_PARTS = 10_000
+"""S3's own limit of parts in one multipart upload."""
+
+
+class Settings(ServiceSettings):
+    """Where the object store is, and how much of a stream is held or taken."""
+
+    s3_endpoint_url: str = "http://objects:9000"
+    s3_region: str = "us-east-1"
+    s3_bucket: str = Field(default="hsis", min_length=3, max_length=63)
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+    s3_timeout_s: float = Field(
+        default=120.0, gt=0, description="Longest silence of the object store in an answer"
+    )
+    s3_connections: int = Field(default=128, ge=1)
+    part_bytes: int = Field(
+        default=16 * MIB,
+        ge=5 * MIB,
+        description="Bytes of one part of a large upload; what an upload holds in memory",
+    )
+    max_object_bytes: int = Field(default=128 * 1024 * MIB, ge=1)
+    concurrent_uploads: int = Field(
+        default=32, ge=1, description="Uploads that may hold a part in memory at once"
+    )
+
+    @model_validator(mode="after")
+    def _parts_suffice(self) -> Self:
+        if self.max_object_bytes > MAX_PARTS * self.part_bytes:
+            raise ValueError(
+                f"max_object_bytes may be at most {MAX_PARTS} x part_bytes "
+                f"({MAX_PARTS * self.part_bytes})."
+            )
+        return self

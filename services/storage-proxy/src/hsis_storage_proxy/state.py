@@ -1,0 +1,30 @@
+"""What the lifespan opens for the requests."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from hsis.service.access import CollectionAccess
+from hsis_storage_proxy.settings import Settings
+from hsis_storage_proxy.store import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Shared by all requests of the process."""
+
+    settings: Settings
+    store: BlobStore
+    access: CollectionAccess
+    uploads: asyncio.Semaphore
+
+
+def state_of(request: Request) -> State:
+    """The application's state."""
+    state: State = request.state.state
+    return state
+
+
+AppState = Annotated[State, Depends(state_of)]

@@ -1,0 +1,255 @@
+"""Blobs in the bucket: single requests to S3 and what they mean."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hsis.contracts.blobs import Blob, BlobPage
+from hsis.errors import Conflict, NotFound, Unavailable
+from hsis_storage_proxy.errors import RangeNotSatisfiable
+from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range
+from hsis_storage_proxy.s3 import error_code, error_status, translated
+
+PIECE_BYTES = 256 * 1024
+LIST_LIMIT = 1000
+"""S3's own limit of keys in one listing and in one removal."""
+
+
+class OpenBlob:
+    """A blob whose body is still to be read. `close` it in any case."""
+
+    def __init__(self, blob: Blob, span: Span, skip: int, body: Any) -> None:
+        self.blob = blob
+        self.span = span
+        self._skip = skip
+        self._body = body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The bytes of `span`, a piece at a time; Unavailable where S3 sends fewer."""
+        skip, left = self._skip, self.span.length
+        while left:
+            with translated(self.blob.key):
+                piece = await self._body.read(PIECE_BYTES)
+            if not piece:
+                raise Unavailable(f"The object store sent {left} bytes too few.")
+            if skip:
+                skip, piece = max(0, skip - len(piece)), piece[skip:]
+            piece = piece[:left]
+            left -= len(piece)
+            if piece:
+                yield piece
+
+    def close(self) -> None:
+        """Give the connection back, or drop it where bytes are still to come."""
+        self._body.close()
+
+
+class BlobStore:
+    """The bucket, by key. Every method raises Unavailable when S3 does not answer."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    async def make_bucket(self) -> None:
+        """Make the bucket where there is none; harmless when others do so at the same time."""
+        if await self._has_bucket():
+            return
+        with translated(self._bucket):
+            try:
+                await self._client.create_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                if error_status(error) != 409:
+                    raise
+        await self.ping()
+
+    async def ping(self) -> None:
+        """Return when the bucket is there and may be used."""
+        if not await self._has_bucket():
+            raise Unavailable(f"The object store has no bucket {self._bucket!r}.")
+
+    async def _has_bucket(self) -> bool:
+        try:
+            with translated(self._bucket):
+                await self._client.head_bucket(Bucket=self._bucket)
+        except NotFound:
+            return False
+        return True
+
+    async def head(self, key: str) -> Blob:
+        """What is known of a blob; NotFound when there is none."""
+        with translated(key):
+            answer = await self._client.head_object(Bucket=self._bucket, Key=key)
+        return _blob(key, answer, int(answer["ContentLength"]))
+
+    async def find(self, key: str) -> Blob | None:
+        """The same; None when there is none."""
+        try:
+            return await self.head(key)
+        except NotFound:
+            return None
+
+    async def open(self, key: str, wanted: WantedRange | None = None) -> OpenBlob:
+        """Begin to read a blob, or a range of it that has a `first`, in one request.
+
+        RangeNotSatisfiable when the range begins after the end. Right whether S3 answers a range
+        with 206, with 200 and a Content-Range, or with 200 and everything.
+        """
+        more = {"Range": _range_header(wanted)} if wanted else {}
+        with translated(key):
+            try:
+                answer = await self._client.get_object(Bucket=self._bucket, Key=key, **more)
+            except ClientError as error:
+                if wanted is None or error_status(error) != 416:
+                    raise
+                raise _unsatisfiable(key, (await self.head(key)).size) from error
+        told = parse_content_range(answer.get("ContentRange"))
+        if told is not None:
+            span, size = told
+            return OpenBlob(_blob(key, answer, size), span, 0, answer["Body"])
+        size = int(answer["ContentLength"])
+        span_or_none = wanted.within(size) if wanted else Span(0, size)
+        if span_or_none is None:
+            answer["Body"].close()
+            raise _unsatisfiable(key, size)
+        return OpenBlob(_blob(key, answer, size), span_or_none, span_or_none.start, answer["Body"])
+
+    async def put(self, key: str, content: bytes, content_type: str) -> Blob:
+        """Store a blob in one request, replacing any before."""
+        with translated(key):
+            answer = await self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=content, ContentType=content_type
+            )
+        return Blob(
+            key=key, size=len(content), etag=_quoted(answer["ETag"]), content_type=content_type
+        )
+
+    async def require_place(self, key: str) -> None:
+        """Conflict where an object's key is a folder of this one, or this key is a folder.
+
+        An object store over a file system cannot hold both, and some do not even refuse.
+        """
+        segments = key.split("/")
+        for count in range(1, len(segments)):
+            folder = "/".join(segments[:count])
+            if await self.find(folder) is not None:
+                raise Conflict(f"{folder!r} is a blob; there can be none under it.")
+        if (await self.page(key + "/", None, 1)).blobs:
+            raise Conflict(f"There are blobs under {key!r}/; it cannot be one itself.")
+
+    async def delete(self, key: str) -> None:
+        """Remove a blob; no error when there is none."""
+        try:
+            with translated(key):
+                await self._client.delete_object(Bucket=self._bucket, Key=key)
+        except NotFound:
+            return
+        except Unavailable:
+            # A key that is a folder of others is refused by stores over a file system.
+            if await self.find(key) is not None:
+                raise
+
+    async def page(self, prefix: str, after: str | None, limit: int) -> BlobPage:
+        """Up to `limit` (at most 1000) blobs whose key begins with `prefix`, after a key."""
+        more = {"StartAfter": after} if after else {}
+        with translated(prefix):
+            answer = await self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **more
+            )
+        blobs = [
+            Blob(
+                key=entry["Key"],
+                size=entry["Size"],
+                etag=_quoted(entry["ETag"]),
+                last_modified=entry["LastModified"],
+            )
+            for entry in answer.get("Contents", [])
+        ]
+        return BlobPage(
+            blobs=blobs, next=blobs[-1].key if blobs and answer["IsTruncated"] else None
+        )
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove every blob whose key begins with `prefix`; the number removed."""
+        removed, after = 0, None
+        while True:
+            page = await self.page(prefix, after, LIST_LIMIT)
+            if page.blobs:
+                await self._delete_all([blob.key for blob in page.blobs])
+            removed += len(page.blobs)
+            if page.next is None:
+                return removed
+            after = page.next
+
+    async def _delete_all(self, keys: list[str]) -> None:
+        with translated(keys[0]):
+            answer = await self._client.delete_objects(
+                Bucket=self._bucket,
+                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+            )
+        failed = answer.get("Errors", [])
+        if failed:
+            raise Unavailable(
+                f"The object store did not remove {len(failed)} of {len(keys)} blobs, "
+                f"the first {failed[0].get('Key')!r} ({failed[0].get('Code')})."
+            )
+
+    async def begin_parts(self, key: str, content_type: str) -> str:
+        """Begin an upload in parts; its id."""
+        with translated(key):
+            answer = await self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, ContentType=content_type
+            )
+        return str(answer["UploadId"])
+
+    async def put_part(self, key: str, upload: str, number: int, content: bytes) -> str:
+        """Send part `number`, from 1, in ascending order; its entity tag."""
+        with translated(key):
+            answer = await self._client.upload_part(
+                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=content
+            )
+        return str(answer["ETag"])
+
+    async def complete_parts(self, key: str, upload: str, etags: list[str]) -> None:
+        """Make the blob of the parts; only now is it visible."""
+        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, start=1)]
+        with translated(key):
+            await self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+
+    async def abort_parts(self, key: str, upload: str) -> None:
+        """Give an upload in parts up; no error when it is gone."""
+        with translated(key):
+            try:
+                await self._client.abort_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload
+                )
+            except ClientError as error:
+                if error_code(error) != "NoSuchUpload":
+                    raise
+
+
+def _range_header(wanted: WantedRange) -> str:
+    # A suffix range is answered wrongly by some servers: `first` is always known here.
+    assert wanted.first is not None
+    return f"bytes={wanted.first}-{'' if wanted.last is None else wanted.last}"
+
+
+def _unsatisfiable(key: str, size: int) -> RangeNotSatisfiable:
+    return RangeNotSatisfiable(f"The range is not within the {size} bytes of {key!r}.", size)
+
+
+def _blob(key: str, answer: dict[str, Any], size: int) -> Blob:
+    return Blob(
+        key=key,
+        size=size,
+        etag=_quoted(answer["ETag"]),
+        last_modified=answer.get("LastModified"),
+        content_type=answer.get("ContentType"),
+    )
+
+
+def _quoted(etag: str) -> str:
+    return '"' + etag.removeprefix("W/").strip('"') + '"'

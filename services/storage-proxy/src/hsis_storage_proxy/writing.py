@@ -1,0 +1,77 @@
+"""One PUT: a stream of unknown length becomes a blob in bounded memory, whole or not at all."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+
+from hsis.contracts.blobs import Blob
+from hsis.errors import DomainError, TooLarge
+from hsis_storage_proxy.store import BlobStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive bytes of a stream, and whether they are its last."""
+
+    content: bytes
+    last: bool
+
+
+async def in_parts(pieces: AsyncIterator[bytes], part_bytes: int) -> AsyncGenerator[Part]:
+    """The stream cut into parts of `part_bytes`, the last one shorter or equal, at least one."""
+    buffer = bytearray()
+    async for piece in pieces:
+        buffer += piece
+        while len(buffer) > part_bytes:
+            content = bytes(memoryview(buffer)[:part_bytes])
+            del buffer[:part_bytes]
+            yield Part(content, last=False)
+            del content
+    yield Part(bytes(buffer), last=True)
+
+
+async def at_most(pieces: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    """The same stream; TooLarge as soon as it has more than `max_bytes`."""
+    total = 0
+    async for piece in pieces:
+        total += len(piece)
+        if total > max_bytes:
+            raise TooLarge(f"A blob has at most {max_bytes} bytes (max_object_bytes).")
+        yield piece
+
+
+async def write(
+    store: BlobStore, key: str, pieces: AsyncIterator[bytes], content_type: str, part_bytes: int
+) -> Blob:
+    """Store the stream. Whatever `pieces` raises is raised, and then nothing was stored."""
+    async with aclosing(in_parts(pieces, part_bytes)) as parts:
+        part = await anext(parts)
+        if part.last:
+            return await store.put(key, part.content, content_type)
+        upload = await store.begin_parts(key, content_type)
+        etags: list[str] = []
+        try:
+            while True:
+                etags.append(await store.put_part(key, upload, len(etags) + 1, part.content))
+                if part.last:
+                    break
+                part = await anext(parts)
+            await store.complete_parts(key, upload, etags)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await _abort(store, key, upload)
+            raise
+    # S3's entity tag of a blob made of parts is known only now.
+    return await store.head(key)
+
+
+async def _abort(store: BlobStore, key: str, upload: str) -> None:
+    try:
+        await store.abort_parts(key, upload)
+    except DomainError:
+        logger.warning("an unfinished upload could not be aborted", extra={"key": key})
