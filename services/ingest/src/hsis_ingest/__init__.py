@@ -1,0 +1,1 @@
+"""Uploads, format readers and the conversion to stored cubes."""

@@ -1,0 +1,108 @@
+"""Which format a group of files is, by content, and its reader."""
+
+from collections.abc import Sequence
+
+from hsis_ingest.errors import (
+    MissingData,
+    MissingHeader,
+    TruncatedFile,
+    UnknownFormat,
+    UnsupportedFormat,
+)
+from hsis_ingest.formats import geotiff, npy
+from hsis_ingest.formats.envi import EnviSource
+from hsis_ingest.formats.geotiff import GeoTiffSource
+from hsis_ingest.formats.matlab import MatlabSource
+from hsis_ingest.formats.npy import NpySource
+from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HEAD_BYTES = 520
+RAW_SUFFIXES = frozenset({"raw", "img", "bil", "bip", "bsq", "dat", "bin", "cube", "envi"})
+KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB v5 and .npy"
+
+
+def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
+    """The cube in a group of files that were uploaded together.
+
+    Raises an InputFault that says what is wrong and what would be right.
+    """
+    kinds = {file.name: kind_of(file) for file in files}
+    headers = [file for file in files if kinds[file.name] == "envi"]
+    if headers:
+        return _open_envi(headers, [file for file in files if file not in headers])
+    known = [file for file in files if kinds[file.name] is not None]
+    if len(known) > 1:
+        names = ", ".join(file.name for file in known)
+        raise UnsupportedFormat(f"{names} are cubes of their own; upload them one by one.")
+    if not known:
+        raise _unknown(files)
+    return _open_single(known[0], kinds[known[0].name], options)
+
+
+def kind_of(file: ByteSource) -> str | None:
+    """`envi` (a header), `tiff`, `matlab`, `matlab-hdf5`, `hdf5`, `npy`; None for others."""
+    head = file.read_at(0, HEAD_BYTES)
+    if head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip() == b"ENVI":
+        return "envi"
+    if head[:4] in geotiff.MAGICS:
+        return "tiff"
+    if head.startswith(npy.MAGIC):
+        return "npy"
+    if head[512:].startswith(HDF5_MAGIC) and head.startswith(b"MATLAB"):
+        return "matlab-hdf5"
+    if head.startswith(HDF5_MAGIC):
+        return "hdf5"
+    if len(head) >= 128 and head[126:128] in {b"IM", b"MI"} and head.startswith(b"MATLAB 5"):
+        return "matlab"
+    return None
+
+
+def _open_single(file: ByteSource, kind: str | None, options: ReadOptions) -> Source:
+    if kind == "tiff":
+        return GeoTiffSource(file)
+    if kind == "npy":
+        return NpySource(file, options)
+    if kind == "matlab":
+        return MatlabSource(file, options)
+    if kind == "matlab-hdf5":
+        raise UnsupportedFormat(
+            f"{file.name} is a MATLAB v7.3 file (HDF5), which is not read; save it with `-v7`."
+        )
+    raise UnsupportedFormat(f"{file.name} is an HDF5 file, which is not read; {KNOWN} are.")
+
+
+def _open_envi(headers: Sequence[ByteSource], others: Sequence[ByteSource]) -> Source:
+    if len(headers) > 1:
+        names = ", ".join(file.name for file in headers)
+        raise UnsupportedFormat(f"{names} are headers of cubes of their own; upload one by one.")
+    header = headers[0]
+    if not others:
+        raise MissingData(
+            f"{header.name} is an ENVI header; upload its data file in the same upload."
+        )
+    if len(others) == 1:
+        return EnviSource(header, others[0])
+    stem = header.name.rsplit(".", 1)[0]
+    matching = [file for file in others if stem in {file.name, file.name.rsplit(".", 1)[0]}]
+    if len(matching) != 1:
+        names = ", ".join(file.name for file in others)
+        raise MissingData(f"It is not clear which of {names} the header {header.name} describes.")
+    return EnviSource(header, matching[0])
+
+
+def _unknown(files: Sequence[ByteSource]) -> Exception:
+    for file in files:
+        if file.size == 0:
+            return TruncatedFile(f"{file.name} is empty.")
+        suffix = file.name.rpartition(".")[2].lower()
+        if suffix == "hdr":
+            return UnknownFormat(f"{file.name} is no ENVI header: its first line is not `ENVI`.")
+    for file in files:
+        if file.name.rpartition(".")[2].lower() in RAW_SUFFIXES or "." not in file.name:
+            return MissingHeader(
+                f"{file.name} has no known format: a raw file needs its ENVI header (.hdr) in the "
+                "same upload."
+            )
+    names = ", ".join(file.name for file in files)
+    return UnknownFormat(f"{names}: no known format; {KNOWN} are read.")

@@ -1,0 +1,93 @@
+"""A blob of the object store as a ByteSource: reads from threads, awaited on the event loop."""
+
+import asyncio
+from concurrent.futures import Future
+from threading import Lock
+from typing import Any, Protocol
+
+from cachetools import LRUCache
+
+BLOCK_BYTES = 256 * 1024
+CACHED_BLOCKS = 32
+DIRECT_READ_BYTES = 8 * 1024 * 1024
+
+
+class RangeReader(Protocol):
+    """`hsis.clients.storage.StorageClient` is one."""
+
+    async def get_range(self, key: str, start: int, length: int) -> bytes:
+        """`length` bytes from offset `start`."""
+        ...
+
+
+class BlobSource:
+    """Reads one blob; made on the event loop, read from other threads only.
+
+    Small reads go through a cache of whole blocks (at most 8 MiB), large ones directly.
+    """
+
+    def __init__(self, blobs: RangeReader, key: str, name: str, size: int) -> None:
+        self._blobs = blobs
+        self._key = key
+        self._name = name
+        self._size = size
+        self._loop = asyncio.get_running_loop()
+        self._blocks: LRUCache[int, bytes] = LRUCache(CACHED_BLOCKS)
+        self._pending: set[Future[bytes]] = set()
+        self._lock = Lock()
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._name
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`, fewer at the end; the storage client's errors."""
+        end = min(offset + length, self._size)
+        if end <= offset:
+            return b""
+        if end - offset > BLOCK_BYTES:
+            return b"".join(
+                self._fetch(at, min(DIRECT_READ_BYTES, end - at))
+                for at in range(offset, end, DIRECT_READ_BYTES)
+            )
+        first, last = offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES
+        content = b"".join(self._block(number) for number in range(first, last + 1))
+        return content[offset - first * BLOCK_BYTES : end - first * BLOCK_BYTES]
+
+    def close(self) -> None:
+        """Break off what is being read, so that a thread that waits for it comes back."""
+        with self._lock:
+            self._closed = True
+            pending = list(self._pending)
+        for future in pending:
+            future.cancel()
+
+    def _block(self, number: int) -> bytes:
+        with self._lock:
+            block = self._blocks.get(number)
+        if block is None:
+            start = number * BLOCK_BYTES
+            block = self._fetch(start, min(BLOCK_BYTES, self._size - start))
+            with self._lock:
+                self._blocks[number] = block
+        return block
+
+    def _fetch(self, start: int, length: int) -> bytes:
+        with self._lock:
+            if self._closed:
+                raise ValueError(f"{self._name} is closed")
+            coroutine: Any = self._blobs.get_range(self._key, start, length)
+            future: Future[bytes] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            self._pending.add(future)
+        try:
+            return future.result()
+        finally:
+            with self._lock:
+                self._pending.discard(future)

@@ -1,0 +1,204 @@
+"""GeoTIFF, with what each band says of itself in its tags."""
+
+import math
+import struct
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from hsis.cube.layout import CubeInfo
+from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
+from hsis_ingest.formats.envi_header import NANOMETRES
+from hsis_ingest.formats.gdal_file import SingleFile
+from hsis_ingest.formats.source import ByteSource, native_dtype, parse_time
+
+FORMAT = "GeoTIFF"
+MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+BLOCK_CACHE_BYTES = 64 * 1024 * 1024
+GDAL_OPTIONS = {
+    "GDAL_CACHEMAX": BLOCK_CACHE_BYTES,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+}
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+class GeoTiffSource:
+    """An opened GeoTIFF, read by GDAL through byte ranges."""
+
+    format_name = FORMAT
+
+    def __init__(self, data: ByteSource) -> None:
+        _check_directory(data)
+        self._name = data.name
+        self._file = SingleFile(data)
+        self._lock = threading.Lock()
+        with rasterio.Env(**GDAL_OPTIONS):
+            try:
+                self._dataset = rasterio.open(self._file.path, driver="GTiff", opener=self._file)
+            except RasterioError as error:
+                raise self._fault(error) from error
+            try:
+                _check_blocks(self._dataset, data)
+                self.axes = "byx" if _interleave(self._dataset) == "BAND" else "yxb"
+                self.acquired_at = parse_time(self._dataset.tags().get("start_time"))
+                self.info = _info(self._dataset, data.name)
+            except BaseException:
+                self._dataset.close()
+                raise
+
+    def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
+        """A window, shape (band, y, x); TruncatedFile where GDAL cannot read it."""
+        window = Window.from_slices((rows.start, rows.stop), (columns.start, columns.stop))
+        numbers = list(range(bands.start + 1, bands.stop + 1))
+        with self._lock, rasterio.Env(**GDAL_OPTIONS):
+            try:
+                values: NDArray[Any] = self._dataset.read(numbers, window=window)
+            except RasterioError as error:
+                raise self._fault(error) from error
+        if self._file.error is not None:  # GDAL makes do with what it got
+            raise self._file.error
+        return values
+
+    def close(self) -> None:
+        """Close the dataset."""
+        self._dataset.close()
+
+    def _fault(self, error: Exception) -> Exception:
+        """What really went wrong: the store did not answer, or the file is damaged."""
+        if self._file.error is not None:
+            return self._file.error
+        return TruncatedFile(f"{self._name} is damaged or truncated: GDAL says {error}.")
+
+
+def _check_directory(data: ByteSource) -> None:
+    """TruncatedFile where the first image directory lies behind the end of the file."""
+    head = data.read_at(0, 16)
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in {b"+\x00", b"\x00+"}
+    length = 16 if big else 8
+    if len(head) < length:
+        raise TruncatedFile(f"{data.name} has {len(head)} bytes; a TIFF header has {length}.")
+    (offset,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
+    if offset + 2 > data.size:
+        raise TruncatedFile(
+            f"{data.name} has {data.size} bytes; its image directory begins at byte {offset}."
+        )
+
+
+def _check_blocks(dataset: Any, data: ByteSource) -> None:
+    """TruncatedFile where the last blocks of a band lie behind the end of the file."""
+    needed = 0
+    pixel_interleaved = _interleave(dataset) != "BAND"
+    for band in (1,) if pixel_interleaved else dataset.indexes:
+        rows, columns = dataset.block_shapes[band - 1]
+        last_row = math.ceil(dataset.height / rows) - 1
+        for column in range(math.ceil(dataset.width / columns)):
+            place = f"{column}_{last_row}"
+            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+            size = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+            if offset and size:
+                needed = max(needed, int(offset) + int(size))
+    if needed > data.size:
+        raise TruncatedFile(f"{data.name} has {data.size} bytes; its image needs {needed}.")
+
+
+def _interleave(dataset: Any) -> str:
+    return str(dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "BAND"))
+
+
+def _info(dataset: Any, name: str) -> CubeInfo:
+    if dataset.count == 0:
+        raise UnsupportedFormat(f"{name} holds several images and no bands; send one image.")
+    if len(dataset.subdatasets) > 1:
+        raise UnsupportedFormat(
+            f"{name} holds {len(dataset.subdatasets)} images; one image of several bands is right."
+        )
+    dtype = _same("data types", dataset.dtypes, name)
+    wavelengths, fwhm = _wavelengths(dataset, name)
+    names = tuple(dataset.descriptions)
+    units = set(dataset.units)
+    transform = tuple(dataset.transform)[:6]
+    placed = dataset.crs is not None or transform != IDENTITY
+    try:
+        native = native_dtype(np.dtype(dtype), name)
+    except TypeError:  # complex_int16, which NumPy has not
+        raise UnsupportedFormat(
+            f"{name} has values of type {dtype}; NumPy has none such."
+        ) from None
+    nodata = _same("nodata values", dataset.nodatavals, name)
+    return CubeInfo(
+        shape=(dataset.count, dataset.height, dataset.width),
+        dtype=native,
+        wavelengths_nm=wavelengths,
+        fwhm_nm=fwhm,
+        good_bands=_good_bands(dataset, name),
+        band_names=names if all(names) else None,
+        unit=(units.pop() or None) if len(units) == 1 else None,
+        scale=float(_same("scales", dataset.scales, name)),
+        offset=float(_same("offsets", dataset.offsets, name)),
+        nodata=None if nodata is None else float(nodata),
+        crs_wkt=dataset.crs.to_wkt() if dataset.crs is not None else None,
+        transform=transform if placed else None,
+    )
+
+
+def _same(what: str, values: Iterable[Any], name: str) -> Any:
+    """The one value that all bands have; UnsupportedFormat where they differ."""
+    different = list(dict.fromkeys("nan" if v != v else v for v in values))
+    if len(different) > 1:
+        shown = ", ".join(map(str, different[:4]))
+        raise UnsupportedFormat(f"{name} has bands of different {what}: {shown}; one is right.")
+    return different[0]
+
+
+def _wavelengths(
+    dataset: Any, name: str
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Wavelengths and widths in nm where every band has its own."""
+    wavelengths: list[float] = []
+    widths: list[float] = []
+    for band in dataset.indexes:
+        tags = {key.lower(): value for key, value in dataset.tags(band).items()}
+        imagery = dataset.tags(band, ns="IMAGERY")
+        unit = tags.get("wavelength_units", tags.get("wavelength_unit", "nm")).strip().lower()
+        factor = NANOMETRES.get(unit)
+        if "CENTRAL_WAVELENGTH_UM" in imagery:
+            wavelengths.append(_float(imagery["CENTRAL_WAVELENGTH_UM"], band, name) * 1e3)
+            if "FWHM_UM" in imagery:
+                widths.append(_float(imagery["FWHM_UM"], band, name) * 1e3)
+        elif factor is not None:
+            if "wavelength" in tags:
+                wavelengths.append(_float(tags["wavelength"], band, name) * factor)
+            if "fwhm" in tags:
+                widths.append(_float(tags["fwhm"], band, name) * factor)
+    return (
+        tuple(wavelengths) if len(wavelengths) == dataset.count else None,
+        tuple(widths) if len(widths) == dataset.count else None,
+    )
+
+
+def _good_bands(dataset: Any, name: str) -> tuple[bool, ...] | None:
+    flags = [
+        {key.lower(): value for key, value in dataset.tags(band).items()}.get("bbl")
+        for band in dataset.indexes
+    ]
+    if any(flag is None for flag in flags):
+        return None
+    return tuple(
+        _float(flag or "0", band, name) != 0
+        for band, flag in zip(dataset.indexes, flags, strict=True)
+    )
+
+
+def _float(text: str, band: int, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise HeaderMismatch(f"{name}, band {band}: {text[:40]!r} is no number.") from None

@@ -1,0 +1,157 @@
+"""What readers read from and what they are: byte ranges in, described windows of a cube out."""
+
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsis.cube.layout import ZARR_DTYPES, CubeInfo
+from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
+
+
+class ByteSource(Protocol):
+    """A file that is read by ranges, from threads. `name` has no folder."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`, fewer at the end of the file."""
+        ...
+
+
+class Source(Protocol):
+    """An opened cube. Reads come one at a time, from any thread."""
+
+    @property
+    def info(self) -> CubeInfo:
+        """Its description; the dtype is the native one."""
+        ...
+
+    @property
+    def acquired_at(self) -> datetime | None:
+        """When it was measured, with a time zone."""
+        ...
+
+    @property
+    def format_name(self) -> str:
+        """Such as `ENVI`."""
+        ...
+
+    @property
+    def axes(self) -> str:
+        """The order of the values in the file, slowest first: windows are best cut along it."""
+        ...
+
+    def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
+        """The values of a window (starts and stops given), shape (band, y, x), C order."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what reading needs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What an uploader says about an array without names (see UploadRequest), and limits."""
+
+    axes: str | None = None
+    variable: str | None = None
+    rows: int | None = None
+    columns: int | None = None
+    matlab_max_bytes: int = 1024**3
+    matlab_max_ratio: float = 250.0
+
+
+def read_exactly(source: ByteSource, offset: int, length: int) -> bytes:
+    """`length` bytes from `offset`; TruncatedFile where the file ends before."""
+    content = source.read_at(offset, length)
+    if len(content) != length:
+        raise TruncatedFile(
+            f"{source.name} ends at byte {offset + len(content)}; "
+            f"bytes up to {offset + length} are needed."
+        )
+    return content
+
+
+def native_dtype(dtype: np.dtype[Any], where: str) -> np.dtype[Any]:
+    """The dtype in the machine's byte order; UnsupportedFormat where a cube cannot have it."""
+    native = dtype.newbyteorder("=")
+    if native.name not in ZARR_DTYPES:
+        raise UnsupportedFormat(
+            f"{where} has values of type {dtype}, which cannot be stored; "
+            f"one of {', '.join(sorted(ZARR_DTYPES))} can."
+        )
+    return native
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """An ISO 8601 moment, UTC where it has no zone; None where there is none that can be read."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class RangeFile(io.RawIOBase):
+    """A read-only file object over a ByteSource, for libraries that want one.
+
+    Some swallow what a read raises: `error` keeps it.
+    """
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._position = 0
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """The position of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position; it may lie behind the end."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size}
+        self._position = max(0, base[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer as far as the file reaches."""
+        view = memoryview(buffer).cast("B")
+        length = max(0, min(len(view), self._source.size - self._position))
+        try:
+            content = self._source.read_at(self._position, length) if length else b""
+        except Exception as error:
+            self.error = error
+            raise
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, never more than the file has, whatever a header claims."""
+        left = max(0, self._source.size - self._position)
+        wanted = left if size is None or size < 0 else min(size, left)
+        buffer = bytearray(wanted)
+        return bytes(buffer[: self.readinto(buffer)])

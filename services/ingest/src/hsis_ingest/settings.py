@@ -1,0 +1,40 @@
+"""Settings of ingest."""
+
+from pydantic import Field
+
+from hsis.service.settings import DatabaseSettings
+
+MIB = 1024**2
+GIB = 1024**3
+
+
+class Settings(DatabaseSettings):
+    """Limits of uploads, and how conversions are leased and how much memory they take."""
+
+    database_user: str = "hsis_ingest"
+    worker_enabled: bool = Field(default=True, description="Whether this process converts")
+    worker_poll_s: float = Field(default=1.0, gt=0, description="Wait between looks at the queue")
+    sweep_s: float = Field(
+        default=3.0, gt=0, description="Wait between removals of what is stored for nothing"
+    )
+    lease_s: float = Field(
+        default=20.0, gt=0, description="A conversion without a sign of life so long is taken over"
+    )
+    max_attempts: int = Field(default=3, ge=1, description="Of one conversion")
+    retry_delay_s: float = Field(
+        default=2.0, ge=0, description="Wait before the second attempt; twice before the third"
+    )
+    upload_ttl_s: float = Field(
+        default=86_400.0, gt=0, description="An upload that is not complete by then is removed"
+    )
+    max_upload_bytes: int = Field(default=64 * GIB, ge=1, description="All files of an upload")
+    conversion_memory_bytes: int = Field(
+        default=256 * MIB, ge=MIB, description="Values of a cube held at once, about"
+    )
+    conversion_threads: int = Field(default=2, ge=1, description="Threads that read and compress")
+    matlab_max_bytes: int = Field(
+        default=GIB, ge=1, description="A MATLAB variable once decompressed: it is held in memory"
+    )
+    matlab_max_ratio: float = Field(
+        default=250.0, gt=1, description="Largest ratio of decompressed to compressed bytes"
+    )
