@@ -104,6 +104,17 @@ def test_search(item: str) -> None:
     assert answer("search", "--id", "no-such-item")["features"] == []
 
 
+def test_search_pages_through(
+    item: str, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("upload", *files, "--collection", COLLECTION, "--id", "second", "--wait")
+    monkeypatch.setattr("hsis.cli.query.PAGE_ITEMS", 1)
+    found = answer("search", "--collection", COLLECTION, "--id", item, "--id", "second")
+    assert {each["id"] for each in found["features"]} == {item, "second"}
+    assert len(found["features"]) == 2
+    assert len(answer("search", "--collection", COLLECTION, "--limit", 1)["features"]) == 1
+
+
 def test_spectrum(item: str, scene: DemoScene) -> None:
     found = answer("spectrum", COLLECTION, item, 5, 9)
     assert found["values"] == scene.cube[:, 9, 5].tolist()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 from hsis.clients.base import BaseClient
 from hsis.contracts.access import Access, TokenAnswer
@@ -86,7 +86,7 @@ class CatalogClient(BaseClient):
             page = await self.search(page_query, token=token)
             for item in page["features"]:
                 yield item
-            page_query = _next_query(page, query)
+            page_query = _next_query(page)
 
     async def spectra(
         self, collection: str, *, names: list[str] | None = None, token: str | None = None
@@ -125,11 +125,9 @@ def _item(collection: str, item: str) -> str:
     return f"{_collection(collection)}/items/{quote(item, safe='')}"
 
 
-def _next_query(page: StacObject, query: StacObject) -> StacObject | None:
+def _next_query(page: StacObject) -> StacObject | None:
+    """The body of the search's next page, as its link says; None on the last page."""
     for link in page.get("links", []):
-        if link.get("rel") != "next":
-            continue
-        if "body" in link:  # STAC API: the whole next query, or what to change in this one
-            return query | link["body"] if link.get("merge") else dict(link["body"])
-        return query | {"token": parse_qs(urlsplit(link["href"]).query)["token"][0]}
+        if link.get("rel") == "next":
+            return dict(link["body"])
     return None
