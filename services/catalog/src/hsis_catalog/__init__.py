@@ -1,0 +1,1 @@
+"""The catalog service: STAC, users, tokens, permissions and the spectral library."""

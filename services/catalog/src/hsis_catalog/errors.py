@@ -1,0 +1,44 @@
+"""Errors of catalog and how they are told."""
+
+from hsis.errors import (
+    Conflict,
+    DomainError,
+    InvalidInput,
+    ProblemTable,
+    ProblemType,
+    Unauthenticated,
+)
+
+
+class WrongCredentials(Unauthenticated):
+    """The name or the password is wrong; which one is not told."""
+
+
+class TooManyAttempts(DomainError):
+    """Too many failed logins for one name within the window of the settings."""
+
+
+class InvalidDocument(InvalidInput):
+    """A STAC Item or Collection that cannot be stored; the detail names the member."""
+
+
+class InvalidQuery(InvalidInput):
+    """A search parameter that cannot be; the detail names it."""
+
+
+class CollectionNotEmpty(Conflict):
+    """A collection can be removed only when nothing is in it."""
+
+
+class LastOwner(Conflict):
+    """The change would leave a collection without an owner."""
+
+
+PROBLEMS: ProblemTable = {
+    WrongCredentials: ProblemType(401, "wrong-credentials", "The name or the password is wrong"),
+    TooManyAttempts: ProblemType(429, "too-many-attempts", "Too many failed logins"),
+    InvalidDocument: ProblemType(400, "invalid-document", "The STAC document is not valid"),
+    InvalidQuery: ProblemType(400, "invalid-query", "The search is not valid"),
+    CollectionNotEmpty: ProblemType(409, "collection-not-empty", "The collection is not empty"),
+    LastOwner: ProblemType(409, "last-owner", "A collection needs an owner"),
+}

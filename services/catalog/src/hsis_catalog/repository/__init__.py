@@ -1,0 +1,1 @@
+"""All of the service's SQL, one module a table. Functions take the connection."""

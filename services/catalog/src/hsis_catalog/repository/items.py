@@ -1,0 +1,158 @@
+"""The tables `items` and `removed_items`."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from hsis.errors import NotFound
+from hsis_catalog.database import Connection
+from hsis_catalog.repository.collections import VISIBLE, Reach
+from hsis_catalog.stac.items import NewItem
+from hsis_catalog.stac.query import ItemQuery
+
+
+@dataclass(frozen=True, slots=True)
+class FoundItem:
+    """An item in a list, with its place in the order of lists (newest first)."""
+
+    starts_at: datetime
+    seq: int
+    summary: dict[str, Any]
+
+
+async def get(connection: Connection, collection: str, item: str) -> dict[str, Any] | None:
+    """The whole document."""
+    found = await connection.fetchval(
+        "SELECT document FROM items WHERE collection_id = $1 AND id = $2", collection, item
+    )
+    return json.loads(found) if found is not None else None
+
+
+async def create(connection: Connection, item: NewItem) -> bool:
+    """False when the id is taken; NotFound when the collection went away meanwhile."""
+    try:
+        made = await connection.fetchval(
+            "INSERT INTO items"
+            " (collection_id, id, document, summary, starts_at, ends_at, footprint)"
+            " VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6,"
+            "  box(point($7::float8, $8::float8), point($9::float8, $10::float8)))"
+            " ON CONFLICT (collection_id, id) DO NOTHING RETURNING seq",
+            *_values(item),
+        )
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"There is no collection {item.collection!r} any more.") from None
+    return made is not None
+
+
+async def replace(connection: Connection, item: NewItem) -> bool:
+    """False when there is no such item."""
+    done = await connection.fetchval(
+        "UPDATE items SET document = $3::jsonb, summary = $4::jsonb, starts_at = $5,"
+        "  ends_at = $6,"
+        "  footprint = box(point($7::float8, $8::float8), point($9::float8, $10::float8))"
+        " WHERE collection_id = $1 AND id = $2 RETURNING seq",
+        *_values(item),
+    )
+    return done is not None
+
+
+async def delete(connection: Connection, collection: str, item: str) -> dict[str, Any] | None:
+    """The document of the item that was removed; None when there was none."""
+    gone = await connection.fetchval(
+        "DELETE FROM items WHERE collection_id = $1 AND id = $2 RETURNING document",
+        collection,
+        item,
+    )
+    return json.loads(gone) if gone is not None else None
+
+
+async def search(
+    connection: Connection, reach: Reach, query: ItemQuery
+) -> tuple[list[FoundItem], int]:
+    """At most `query.limit` + 1 items after `query.after`, newest first, and how many match."""
+    values: list[Any] = [reach.everything, reach.user, reach.only]
+    # Only literals and parameter numbers become part of the SQL.
+    where = f"collection_id IN ({VISIBLE})" + _conditions(query, values)
+    matched: int = await connection.fetchval(
+        f"SELECT count(*) FROM items WHERE {where}",  # noqa: S608
+        *values,
+    )
+    if query.after is not None:
+        where += f" AND (starts_at, seq) < (${len(values) + 1}, ${len(values) + 2})"
+        values += query.after
+    values.append(query.limit + 1)
+    rows = await connection.fetch(
+        f"SELECT starts_at, seq, summary FROM items WHERE {where}"  # noqa: S608
+        f" ORDER BY starts_at DESC, seq DESC LIMIT ${len(values)}",
+        *values,
+    )
+    found = [FoundItem(r["starts_at"], r["seq"], json.loads(r["summary"])) for r in rows]
+    return found, matched
+
+
+def _conditions(query: ItemQuery, values: list[Any]) -> str:
+    """The query's conditions, each beginning with AND; their values are added to `values`."""
+
+    def parameter(value: Any) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    text = ""
+    if query.collections is not None:
+        text += f" AND collection_id = ANY ({parameter(query.collections)}::text[])"
+    if query.ids is not None:
+        text += f" AND id = ANY ({parameter(query.ids)}::text[])"
+    if query.start is not None:
+        text += f" AND ends_at >= {parameter(query.start)}"
+    if query.end is not None:
+        text += f" AND starts_at <= {parameter(query.end)}"
+    if query.box is not None:
+        west, south, east, north = query.box
+        boxes = []
+        for turn in (-360.0, 0.0, 360.0):  # a footprint may reach beyond 180 degrees east
+            corners = [parameter(v) for v in (west + turn, south, east + turn, north)]
+            w, s, e, n = (f"{corner}::float8" for corner in corners)
+            boxes.append(f"footprint && box(point({w}, {s}), point({e}, {n}))")
+        text += f" AND ({' OR '.join(boxes)})"
+    return text
+
+
+def _values(item: NewItem) -> tuple[Any, ...]:
+    return (
+        item.collection,
+        item.id,
+        json.dumps(item.document),
+        json.dumps(item.summary),
+        item.starts_at,
+        item.ends_at,
+        *(item.footprint or (None, None, None, None)),
+    )
+
+
+async def remember_removed(
+    connection: Connection, collection: str, item: str, raw_prefixes: list[str]
+) -> None:
+    """Put an item into the outbox of those whose stored objects are to be removed."""
+    await connection.execute(
+        "INSERT INTO removed_items (collection, item, raw_prefixes) VALUES ($1, $2, $3)",
+        collection,
+        item,
+        raw_prefixes,
+    )
+
+
+async def removed(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The oldest entries of the outbox."""
+    rows = await connection.fetch(
+        "SELECT seq, collection, item, raw_prefixes FROM removed_items ORDER BY seq LIMIT $1",
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def forget_removed(connection: Connection, seq: int) -> None:
+    """Take an entry out of the outbox."""
+    await connection.execute("DELETE FROM removed_items WHERE seq = $1", seq)

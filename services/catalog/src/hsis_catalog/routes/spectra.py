@@ -1,0 +1,64 @@
+"""/spectra: the spectral library."""
+
+import math
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from hsis.contracts.access import Role
+from hsis.contracts.ids import ResourceId
+from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
+from hsis.errors import Conflict, InvalidInput, NotFound
+from hsis_catalog.access import require_role
+from hsis_catalog.callers import AnyCaller, KnownCaller
+from hsis_catalog.database import transaction
+from hsis_catalog.repository import spectra
+from hsis_catalog.state import CatalogState
+
+router = APIRouter(prefix="/spectra", tags=["spectral library"])
+
+
+@router.get("")
+async def list_spectra(
+    state: CatalogState,
+    caller: AnyCaller,
+    collection: ResourceId,
+    name: Annotated[list[str] | None, Query()] = None,
+) -> SpectrumList:
+    """A collection's spectra by name; all, or those whose name or id is given."""
+    if any("\x00" in entry for entry in name or ()):
+        raise InvalidInput("name holds the character U+0000.")
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.VIEWER)
+        return SpectrumList(spectra=await spectra.find(connection, collection, name))
+
+
+@router.post("", status_code=201)
+async def add_spectrum(state: CatalogState, caller: KnownCaller, new: NewSpectrum) -> Spectrum:
+    """Add a spectrum to a collection's library. For editors."""
+    numbers = [*new.values, *(new.wavelengths_nm or ())]
+    if not all(math.isfinite(number) for number in numbers):
+        raise InvalidInput("values and wavelengths_nm must be finite numbers.")
+    if any("\x00" in (text or "") for text in (new.name, new.unit, new.source)):
+        raise InvalidInput("A text holds the character U+0000.")
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, new.collection, Role.EDITOR)
+        made = await spectra.create(connection, new)
+    if made is None:
+        raise Conflict(f"{new.collection!r} has a spectrum {new.name!r} already.")
+    return made
+
+
+@router.delete("/{spectrum}", status_code=204)
+async def delete_spectrum(
+    state: CatalogState, caller: KnownCaller, spectrum: uuid.UUID
+) -> Response:
+    """Remove a spectrum. For editors of its collection."""
+    async with transaction(state.pool) as connection:
+        collection = await spectra.collection_of(connection, spectrum)
+        if collection is None:
+            raise NotFound(f"There is no spectrum {spectrum}.")
+        await require_role(connection, caller, collection, Role.EDITOR)
+        await spectra.delete(connection, spectrum)
+    return Response(status_code=204)

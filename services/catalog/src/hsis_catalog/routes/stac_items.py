@@ -1,0 +1,162 @@
+"""/stac/collections/{collection}/items and /stac/search."""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from hsis.contracts.access import Caller, Role
+from hsis.errors import Conflict, NotFound
+from hsis.service.urls import public_origin
+from hsis_catalog.access import require_role
+from hsis_catalog.callers import AnyCaller, KnownCaller
+from hsis_catalog.database import transaction
+from hsis_catalog.errors import InvalidDocument, InvalidQuery
+from hsis_catalog.repository import items
+from hsis_catalog.routes.stac_collections import reach_of
+from hsis_catalog.stac import answers
+from hsis_catalog.stac.answers import GEOJSON
+from hsis_catalog.stac.documents import Document, read_json
+from hsis_catalog.stac.items import item_of, raw_prefixes
+from hsis_catalog.stac.query import ItemQuery, from_body, from_parameters, page_token
+from hsis_catalog.state import CatalogState, State
+
+router = APIRouter(prefix="/stac", tags=["STAC"])
+_ITEMS = "/collections/{collection}/items"
+
+
+@router.get("/search")
+async def search(request: Request, state: CatalogState, caller: AnyCaller) -> JSONResponse:
+    """Items of every collection that the caller can see, newest first.
+
+    Parameters: collections, ids, bbox, datetime, limit (10), token.
+    """
+    query = from_parameters(request.query_params.multi_items(), state.settings.search_limit_max)
+    return await _linked_page(request, state, caller, query)
+
+
+@router.post("/search")
+async def search_by_body(request: Request, state: CatalogState, caller: AnyCaller) -> JSONResponse:
+    """The same search with its parameters in a JSON object."""
+    body = await read_json(request, state.settings.max_document_bytes)
+    query = from_body(body, state.settings.search_limit_max)
+    origin = public_origin(request, state.settings)
+    found, matched, token = await _page(state, caller, query)
+    here = {"href": f"{origin}/stac/search", "type": GEOJSON, "method": "POST"}
+    links: list[dict[str, Any]] = [{"rel": "self", **here, "body": body}]
+    if token is not None:
+        links.append({"rel": "next", **here, "body": body | {"token": token}})
+    return JSONResponse(answers.item_page(found, matched, links, origin), media_type=GEOJSON)
+
+
+@router.get(_ITEMS)
+async def list_items(
+    request: Request, state: CatalogState, caller: AnyCaller, collection: str
+) -> JSONResponse:
+    """The items of one collection, newest first. Parameters: ids, bbox, datetime, limit, token."""
+    if "collections" in request.query_params:
+        raise InvalidQuery("collections: the path names the collection.")
+    query = from_parameters(request.query_params.multi_items(), state.settings.search_limit_max)
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.VIEWER)
+    return await _linked_page(request, state, caller, replace(query, collections=[collection]))
+
+
+@router.post(_ITEMS, status_code=201)
+async def create_item(
+    request: Request, state: CatalogState, caller: KnownCaller, collection: str
+) -> JSONResponse:
+    """Register an item. For editors."""
+    origin = public_origin(request, state.settings)
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.EDITOR)
+    body = await read_json(request, state.settings.max_document_bytes)
+    new = item_of(body, collection, origin)
+    async with transaction(state.pool) as connection:
+        if not await items.create(connection, new):
+            raise Conflict(f"There is an item {new.id!r} in {collection!r} already.")
+    made = answers.item(new.document, origin)
+    location = f"{answers.collection_url(collection, origin)}/items/{new.id}"
+    return JSONResponse(made, 201, headers={"Location": location}, media_type=GEOJSON)
+
+
+@router.get(_ITEMS + "/{item}")
+async def get_item(
+    request: Request, state: CatalogState, caller: AnyCaller, collection: str, item: str
+) -> JSONResponse:
+    """One item with all of its bands."""
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.VIEWER)
+        document = await items.get(connection, collection, item)
+    if document is None:
+        raise _no_item(collection, item)
+    made = answers.item(document, public_origin(request, state.settings))
+    return JSONResponse(made, media_type=GEOJSON)
+
+
+@router.put(_ITEMS + "/{item}")
+async def replace_item(
+    request: Request, state: CatalogState, caller: KnownCaller, collection: str, item: str
+) -> JSONResponse:
+    """Replace an item's document. For editors."""
+    origin = public_origin(request, state.settings)
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.EDITOR)
+    body = await read_json(request, state.settings.max_document_bytes)
+    new = item_of(body, collection, origin)
+    if new.id != item:
+        raise InvalidDocument(f"id is {new.id!r}; the path says {item!r}.")
+    async with transaction(state.pool) as connection:
+        if not await items.replace(connection, new):
+            raise _no_item(collection, item)
+    return JSONResponse(answers.item(new.document, origin), media_type=GEOJSON)
+
+
+@router.delete(_ITEMS + "/{item}", status_code=204)
+async def delete_item(
+    state: CatalogState, caller: KnownCaller, collection: str, item: str
+) -> Response:
+    """Remove an item; what is stored for it is removed by ingest soon after. For editors."""
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.EDITOR)
+        document = await items.delete(connection, collection, item)
+        if document is None:
+            raise _no_item(collection, item)
+        await items.remember_removed(connection, collection, item, raw_prefixes(document))
+    return Response(status_code=204)
+
+
+async def _linked_page(
+    request: Request, state: State, caller: Caller | None, query: ItemQuery
+) -> JSONResponse:
+    """The page of a GET request, its links made of the request's parameters."""
+    origin = public_origin(request, state.settings)
+    found, matched, token = await _page(state, caller, query)
+    given = [pair for pair in request.query_params.multi_items() if pair[0] != "token"]
+    here = origin + request.url.path
+    own = f"{here}?{request.url.query}" if request.url.query else here
+    links: list[dict[str, Any]] = [{"rel": "self", "href": own, "type": GEOJSON}]
+    if token is not None:
+        following = urlencode([*given, ("token", token)])
+        links.append(
+            {"rel": "next", "href": f"{here}?{following}", "type": GEOJSON, "method": "GET"}
+        )
+    return JSONResponse(answers.item_page(found, matched, links, origin), media_type=GEOJSON)
+
+
+async def _page(
+    state: State, caller: Caller | None, query: ItemQuery
+) -> tuple[list[Document], int, str | None]:
+    """Summaries, how many match in all, and the token of the next page if there is one."""
+    async with transaction(state.pool) as connection:
+        found, matched = await items.search(connection, reach_of(caller), query)
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    token = page_token(page[-1].starts_at, page[-1].seq) if more else None
+    return [entry.summary for entry in page], matched, token
+
+
+def _no_item(collection: str, item: str) -> NotFound:
+    return NotFound(f"There is no item {item!r} in collection {collection!r}.")

@@ -1,0 +1,44 @@
+"""/stac: the landing page, conformance, and the outbox of removed items."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from hsis.service.tokens import ServiceCaller
+from hsis.service.urls import public_origin
+from hsis_catalog.database import transaction
+from hsis_catalog.repository import items
+from hsis_catalog.stac import answers
+from hsis_catalog.state import CatalogState
+
+OUTBOX_PAGE = 100
+router = APIRouter(prefix="/stac", tags=["STAC"])
+
+
+@router.get("")
+async def landing(request: Request, state: CatalogState) -> dict[str, Any]:
+    """The root of the STAC API."""
+    return answers.landing(public_origin(request, state.settings))
+
+
+@router.get("/conformance")
+async def conformance() -> dict[str, Any]:
+    """The conformance classes of the API."""
+    return {"conformsTo": answers.CONFORMANCE}
+
+
+@router.get("/removed-items", include_in_schema=False)
+async def removed_items(state: CatalogState, _: ServiceCaller) -> dict[str, Any]:
+    """Items whose stored objects are still to be removed, oldest first. For services."""
+    async with transaction(state.pool) as connection:
+        return {"removed": await items.removed(connection, OUTBOX_PAGE)}
+
+
+@router.delete("/removed-items/{seq}", include_in_schema=False)
+async def forget_removed_item(
+    state: CatalogState, _: ServiceCaller, seq: Annotated[int, Path(ge=0, lt=2**63)]
+) -> Response:
+    """Nothing of that item is stored any more. For services."""
+    async with transaction(state.pool) as connection:
+        await items.forget_removed(connection, seq)
+    return Response(status_code=204)

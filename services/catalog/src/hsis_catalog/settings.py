@@ -1,0 +1,44 @@
+"""Settings of catalog."""
+
+from pydantic import Field, SecretStr
+
+from hsis.service.settings import DatabaseSettings
+
+
+class Settings(DatabaseSettings):
+    """Secrets that only catalog knows, and limits."""
+
+    database_user: str = "hsis_catalog"
+    token_private_key: SecretStr = Field(
+        description="PEM of the Ed25519 key that tokens are signed with"
+    )
+    admin_password: SecretStr = Field(
+        description="Password of the user `admin`, who is made at start when missing"
+    )
+    service_secret_ingest: SecretStr
+    service_secret_storage_proxy: SecretStr
+    service_secret_tiles: SecretStr
+    service_secret_inference: SecretStr
+    token_ttl_s: int = Field(default=12 * 3600, ge=1, description="Life of a login")
+    service_token_ttl_s: int = Field(default=3600, ge=1)
+    key_max_days: int = Field(default=366, ge=1, description="Longest life of an API key")
+    login_failures_max: int = Field(
+        default=10, ge=1, description="Failed logins of one name within the window"
+    )
+    login_window_s: float = Field(default=60.0, gt=0)
+    hashing_threads: int = Field(
+        default=2, ge=1, description="Passwords hashed at once; each takes 64 MiB"
+    )
+    search_limit_max: int = Field(default=1000, ge=1, description="Most items on one page")
+    max_document_bytes: int = Field(
+        default=16 * 1024**2, ge=1024, description="Largest STAC document taken"
+    )
+
+    def service_secrets(self) -> dict[str, SecretStr]:
+        """The services' passwords by client id."""
+        return {
+            "ingest": self.service_secret_ingest,
+            "storage-proxy": self.service_secret_storage_proxy,
+            "tiles": self.service_secret_tiles,
+            "inference": self.service_secret_inference,
+        }

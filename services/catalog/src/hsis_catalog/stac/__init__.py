@@ -1,0 +1,1 @@
+"""STAC documents and queries: checked when they come in, linked when they go out."""

@@ -1,0 +1,31 @@
+"""What the lifespan opens and requests use."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import asyncpg
+from fastapi import Depends, Request
+
+from hsis_catalog.login import Attempts
+from hsis_catalog.passwords import Passwords
+from hsis_catalog.settings import Settings
+from hsis_catalog.signing import TokenSigner
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Resources of the running service."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    signer: TokenSigner
+    passwords: Passwords
+    attempts: Attempts
+
+
+def _state(request: Request) -> State:
+    state: State = request.state.state
+    return state
+
+
+CatalogState = Annotated[State, Depends(_state)]
