@@ -36,12 +36,16 @@ _ERRORS: dict[int, type[DomainError]] = {
 def error_of(response: httpx.Response) -> DomainError:
     """The typed error for an answer of status 400 or more (its body must have been read).
 
-    The problem document, where the callee sent one, is kept as `error.problem`.
+    The problem document, where the callee sent one, is kept as `error.problem`. The error forms of
+    STAC and of the Open Inference Protocol are read too.
     """
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         problem = Problem(status=response.status_code, detail=response.reason_phrase)
+    if not problem.detail:
+        more = problem.model_extra or {}
+        problem.detail = str(more.get("description") or more.get("error") or "")
     status = response.status_code
     if status >= 500:
         error: DomainError = Unavailable(
