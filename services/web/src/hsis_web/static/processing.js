@@ -18,7 +18,10 @@ export async function setUpProcessing(collection, item, spectra) {
   const { processes } = await get("/processing/processes");
   if (!processes.length) return;
   $("process").replaceChildren(...processes.map(({ id, title }) => element("option", { value: id }, title || id)));
-  $("process").addEventListener("change", () => describe().catch(showError));
+  $("process").addEventListener("change", () => {
+    if (!$("run-button").disabled) $("job").hidden = true;
+    describe().catch(showError);
+  });
   $("run").addEventListener("submit", run);
   $("dismiss").addEventListener("click", () => call("DELETE", path("processing", "jobs", job)).catch(showError));
   await describe();

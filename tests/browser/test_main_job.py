@@ -1,0 +1,172 @@
+"""What a newcomer does, in a real browser against the embedded default."""
+
+import csv
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.async_api import Page, expect
+
+from tests.support.embedded import Embedded
+
+BANDS, ROWS, COLUMNS = 30, 60, 80
+WAVELENGTHS_NM = np.linspace(450, 1030, BANDS)
+BAD_BAND = 20
+
+
+def scene() -> NDArray[np.int16]:
+    """Two materials side by side, with noise: shape (band, y, x), reflectance times 10 000."""
+    left = 500 + 100 * np.arange(BANDS)
+    right = 4000 - 110 * np.arange(BANDS)
+    values = np.empty((BANDS, ROWS, COLUMNS))
+    values[:, :, :40] = left[:, None, None]
+    values[:, :, 40:] = right[:, None, None]
+    noise = np.random.default_rng(5).normal(0, 20, values.shape)
+    return (values + noise).astype(np.int16)
+
+
+def write_envi(folder: Path, values: NDArray[np.int16]) -> list[Path]:
+    """The scene as a band-sequential ENVI cube: data file and header."""
+    data, header = folder / "two-materials.dat", folder / "two-materials.hdr"
+    values.astype("<i2").tofile(data)
+    good = ["0" if band == BAD_BAND else "1" for band in range(BANDS)]
+    header.write_text(
+        "ENVI\n"
+        f"samples = {COLUMNS}\nlines = {ROWS}\nbands = {BANDS}\n"
+        "header offset = 0\nfile type = ENVI Standard\ndata type = 2\n"
+        "interleave = bsq\nbyte order = 0\nwavelength units = Nanometers\n"
+        f"wavelength = {{{', '.join(f'{value:.2f}' for value in WAVELENGTHS_NM)}}}\n"
+        f"bbl = {{{', '.join(good)}}}\n"
+    )
+    return [data, header]
+
+
+async def log_in(page: Page, installation: Embedded, then: str) -> None:
+    await page.goto(installation.url + then)
+    if "/login" not in page.url:
+        await page.wait_for_url("**/login**")
+    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("Password").fill(installation.admin_password)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url("**" + then)
+
+
+async def click_pixel(page: Page, x: int, y: int) -> None:
+    box = await page.locator("#preview").bounding_box()
+    assert box is not None
+    position = {
+        "x": (x + 0.5) / COLUMNS * box["width"],
+        "y": (y + 0.5) / ROWS * box["height"],
+    }
+    await page.locator("#preview").click(position=position)
+    await expect(page.locator("#legend li", has_text=f"({x}, {y})")).to_be_visible()
+
+
+async def test_upload_look_click_run_and_see_the_result(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    values = scene()
+    await log_in(page, embedded, "/upload")
+    await page.get_by_label("Files of one cube").set_input_files(write_envi(tmp_path, values))
+    await page.get_by_label("Collection").fill("browser")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    await page.get_by_role("link", name="Open the cube").click()
+    await page.wait_for_url("**/items/browser/two-materials")
+    await expect(page.locator("#picture-busy")).to_be_hidden()
+    assert await page.locator("#preview").evaluate("image => image.naturalWidth") == COLUMNS
+
+    await click_pixel(page, 10, 20)
+    await click_pixel(page, 60, 30)
+    await expect(page.locator("#plot path.spectrum")).to_have_count(2)
+    await expect(page.locator("#plot .bad-band")).to_have_count(1)
+    await expect(page.locator("#plot")).to_contain_text("Wavelength (nm)")
+    async with page.expect_download() as waiting:
+        await page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader((await (await waiting.value).path()).open()))
+    assert [float(row["x10_y20"]) for row in rows] == values[:, 20, 10].tolist()
+    assert [float(row["x60_y30"]) for row in rows] == values[:, 30, 60].tolist()
+    assert [row["good_band"] for row in rows].count("0") == 1
+
+    await page.get_by_label("Process", exact=True).select_option("sam")
+    await expect(page.locator("#inputs")).to_contain_text("Clicked pixels (10, 20), (60, 30)")
+    await page.get_by_role("button", name="Run").click()
+    await page.get_by_role("link", name="Open the result").click()
+    await page.wait_for_url(lambda url: "/items/browser/" in url and url[-13:] != "two-materials")
+    await expect(page.locator("#metadata")).to_contain_text("browser / two-materials")
+    await expect(page.locator("#picture-busy")).to_be_hidden()
+    await page.get_by_label("x", exact=True).fill("10")
+    await page.get_by_label("y", exact=True).fill("20")
+    await page.get_by_role("button", name="Read pixel").click()
+    await expect(page.locator("#legend li")).to_have_count(1)
+    await click_pixel(page, 60, 30)
+    async with page.expect_download() as waiting:
+        await page.get_by_role("button", name="CSV").click()
+    first = next(csv.DictReader((await (await waiting.value).path()).open()))
+    assert first["x10_y20"] != first["x60_y30"]  # the two materials are two classes
+
+    await page.goto(embedded.url + "/collections/browser")
+    pictures = page.locator("img.thumbnail")
+    await expect(pictures).to_have_count(2)
+    for picture in await pictures.all():
+        await expect(picture).to_have_js_property("complete", True)
+        assert await picture.evaluate("image => image.naturalWidth") > 0
+
+
+async def test_a_broken_upload_says_what_is_wrong(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    data, header = write_envi(tmp_path, scene())
+    data.write_bytes(data.read_bytes()[:-1000])
+    await log_in(page, embedded, "/upload")
+    await page.get_by_label("Files of one cube").set_input_files([data, header])
+    await page.get_by_label("Collection").fill("browser-broken")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    problem = page.locator("#upload-error")
+    await expect(problem).to_contain_text(str(BANDS * ROWS * COLUMNS * 2 - 1000))
+
+
+async def test_a_wrong_password_is_refused(embedded: Embedded, page: Page) -> None:
+    await page.goto(embedded.url + "/login")
+    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("Password").fill("not the password")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.locator("#login-error")).to_be_visible()
+    assert await page.context.cookies() == []
+
+
+async def test_names_that_look_like_markup_stay_text(embedded: Embedded, page: Page) -> None:
+    await log_in(page, embedded, "/")
+    await page.get_by_role("button", name="New collection").click()
+    await page.get_by_label("Id", exact=True).fill("markup")
+    await page.get_by_label("Title").fill("<img src=x onerror=alert(1)>")
+    await page.get_by_role("button", name="Create").click()
+    await page.wait_for_url("**/collections/markup")
+    await expect(page.locator("#title")).to_have_text("<img src=x onerror=alert(1)>")
+    assert await page.locator("main img").count() == 0
+
+
+async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, page: Page) -> None:
+    await log_in(page, embedded, "/")
+    await page.get_by_role("button", name="New collection").click()
+    await page.get_by_label("Id", exact=True).fill("shown")
+    await page.get_by_role("button", name="Create").click()
+    await page.wait_for_url("**/collections/shown")
+    await page.get_by_label("Public: anyone may see it").check()
+    await expect(page.locator("#visibility")).to_have_text("public")
+    async with httpx.AsyncClient(base_url=embedded.url, trust_env=False) as anyone:
+        assert (await anyone.get("/stac/collections/shown")).status_code == 200
+        assert (await anyone.get("/stac/collections/markup")).status_code in {401, 404}
+    await page.get_by_role("button", name="Log out").click()
+    await page.wait_for_url("**/login")
+    await page.goto(embedded.url + "/")
+    await expect(page.locator("[data-collection=shown]")).to_be_visible()
+    await expect(page.locator("[data-collection=browser]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("service", ["stac", "ingest", "blobs", "cubes", "processing"])
+async def test_the_interfaces_are_described(embedded: Embedded, page: Page, service: str) -> None:
+    await page.goto(embedded.url + "/docs")
+    await page.get_by_label("Service").select_option(f"/{service}/openapi.json")
+    await expect(page.locator("#swagger .opblock").first).to_be_visible()
