@@ -22,7 +22,7 @@ class QuietRangeFile(RangeFile):
             return 0
 
 
-class SingleFile(FileContainer):  # type: ignore[misc] - rasterio has no types
+class SingleFile(FileContainer):  # type: ignore[misc]
     """An opener for rasterio: holds `source` under a path of its own, and nothing beside it."""
 
     def __init__(self, source: ByteSource) -> None:

@@ -87,7 +87,8 @@ def choose(
     """The variable that holds the cube.
 
     The named one; else the only numeric array of three axes; else the only one of two axes with
-    one of (rows x columns) pixels, or that of them with nBand (`bands`) bands. VariableNeeded otherwise.
+    one of (rows x columns) pixels, or that of them with nBand (`bands`) bands. VariableNeeded
+    otherwise.
     """
     numeric = [variable for variable in variables if variable.numeric]
     candidates = [v for v in numeric if len(v.shape) == 3] or [

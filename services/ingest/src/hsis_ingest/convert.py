@@ -1,0 +1,167 @@
+"""From uploaded files to a stored cube, window by window in bounded memory."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hsis.clients.storage import StorageClient
+from hsis.contracts.blobs import cube_prefix, raw_prefix
+from hsis.cube import layout, writer
+from hsis.cube.layout import CubeInfo
+from hsis.cube.shard import encode_shard
+from hsis.cube.statistics import CubeStatistics, StatisticsCollector
+from hsis_ingest.detect import open_source
+from hsis_ingest.errors import NoValidData
+from hsis_ingest.formats.blob import BlobSource
+from hsis_ingest.formats.source import ReadOptions, Source
+from hsis_ingest.regions import Window, plan, shards_in
+from hsis_ingest.registration import item_of
+from hsis_ingest.repository import UploadRow
+from hsis_ingest.settings import Settings
+
+WINDOWS_IN_MEMORY = 4
+"""The one being stored, the one being read, and as much for what reading and encoding make."""
+PROGRESS_OF_SHARDS = 0.9
+
+Progress = Callable[[float], Awaitable[None]]
+"""Is told how far the conversion is, 0 to 1; raises LeaseLost to stop it."""
+
+
+class Conversion:
+    """One upload's conversion. `run` may be cancelled at any point and begun anew."""
+
+    def __init__(
+        self,
+        upload: UploadRow,
+        storage: StorageClient,
+        executor: Executor,
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        self._upload = upload
+        self._storage = storage
+        self._executor = executor
+        self._settings = settings
+        self._progress = progress
+        self._prefix = cube_prefix(upload.collection, upload.item)
+        self._encoders = asyncio.Semaphore(settings.conversion_threads)
+
+    async def run(self) -> dict[str, Any]:
+        """Write everything stored for the item, and answer its STAC Item, not yet registered.
+
+        Raises an InputFault where the files are at fault, Unavailable where storage is away.
+        """
+        loop = asyncio.get_running_loop()
+        files = self._files()
+        source: Source | None = None
+        try:
+            options = self._options()
+            source = await loop.run_in_executor(self._executor, open_source, files, options)
+            statistics = await self._write_shards(source)
+            info = _with_empty_bands(source.info, statistics)
+            await self._write_rest(info, statistics)
+            return await loop.run_in_executor(
+                self._executor,
+                item_of,
+                self._upload,
+                info,
+                source.acquired_at,
+                source.format_name,
+            )
+        finally:
+            for file in files:
+                file.close()
+            if source is not None:
+                source.close()
+
+    def _files(self) -> list[BlobSource]:
+        prefix = raw_prefix(self._upload.collection, str(self._upload.id))
+        return [
+            BlobSource(self._storage, prefix + file.name, file.name, file.size or 0)
+            for file in self._upload.files
+        ]
+
+    def _options(self) -> ReadOptions:
+        return ReadOptions(
+            axes=self._upload.axes,
+            variable=self._upload.variable,
+            rows=self._upload.rows,
+            columns=self._upload.columns,
+            matlab_max_bytes=self._settings.matlab_max_bytes,
+            matlab_max_ratio=self._settings.matlab_max_ratio,
+        )
+
+    async def _write_shards(self, source: Source) -> CubeStatistics:
+        """Store every shard, reading the next window meanwhile; the cube's statistics."""
+        info = source.info
+        collector = StatisticsCollector(info.shape, info.dtype, info.nodata)
+        budget = self._settings.conversion_memory_bytes // WINDOWS_IN_MEMORY
+        windows = plan(info.shape, info.dtype.itemsize, source.axes, budget)
+        reading = self._start_reading(source, windows[0])
+        try:
+            for number, window in enumerate(windows, start=1):
+                block = await reading
+                if number < len(windows):
+                    reading = self._start_reading(source, windows[number])
+                await self._store(block, window, info, collector)
+                await self._progress(PROGRESS_OF_SHARDS * number / len(windows))
+        finally:
+            reading.cancel()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, collector.result)
+
+    def _start_reading(self, source: Source, window: Window) -> asyncio.Future[NDArray[Any]]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, source.read, *window)
+
+    async def _store(
+        self,
+        block: NDArray[Any],
+        window: Window,
+        info: CubeInfo,
+        collector: StatisticsCollector,
+    ) -> None:
+        corner = [part.start for part in window]
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            for index, inside in shards_in(info.shape, window):
+                group.create_task(self._store_shard(block[inside], index, info))
+            await loop.run_in_executor(self._executor, collector.add, block, *corner)
+
+    async def _store_shard(self, values: NDArray[Any], index: layout.Shape, info: CubeInfo) -> None:
+        shape = layout.shard_shape(info.shape)
+        async with self._encoders:
+            content = await asyncio.get_running_loop().run_in_executor(
+                self._executor, encode_shard, values, shape
+            )
+            await self._put(self._prefix + layout.shard_key(index), content)
+
+    async def _write_rest(self, info: CubeInfo, statistics: CubeStatistics) -> None:
+        """Overviews, thumbnail, statistics and at last the documents that make the cube whole."""
+        collection, item = self._upload.collection, self._upload.item
+        await writer.write_overviews(self._storage, self._put, self._prefix, info, self._executor)
+        await writer.write_thumbnail(
+            self._storage, self._put, collection, item, info, statistics, self._executor
+        )
+        await self._progress(0.98)
+        await writer.write_documents(self._put, collection, item, info, statistics)
+
+    async def _put(
+        self, key: str, content: bytes, content_type: str = "application/octet-stream"
+    ) -> object:
+        return await self._storage.put(key, content, content_type=content_type)
+
+
+def _with_empty_bands(info: CubeInfo, statistics: CubeStatistics) -> CubeInfo:
+    """The description with bands of no valid pixel marked unfit; NoValidData where all are so."""
+    filled = [band.valid_count > 0 for band in statistics.bands]
+    if not any(filled):
+        raise NoValidData(
+            "Not one pixel of any band is valid: all are NaN, infinite or the nodata value."
+        )
+    if all(filled):
+        return info
+    good = tuple(fit and has for fit, has in zip(info.good, filled, strict=True))
+    return dataclasses.replace(info, good_bands=good)

@@ -1,0 +1,292 @@
+"""All SQL of uploads and their files. Times are the database's own."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from hsis.contracts.uploads import ReceivedFile, Upload, UploadRequest, UploadState
+from hsis.errors import Conflict, NotFound, Problem, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of an upload. `size` and `sha256` are of the bytes stored, None before."""
+
+    name: str
+    declared_size: int | None
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """An upload as the database has it."""
+
+    id: UUID
+    collection: str
+    item: str
+    axes: str | None
+    variable: str | None
+    rows: int | None
+    columns: int | None
+    state: UploadState
+    progress: float
+    attempts: int
+    purge: bool
+    discarded: bool
+    error: Problem | None
+    created_at: datetime
+    expires_at: datetime | None
+    files: tuple[StoredFile, ...]
+
+    def told(self) -> Upload:
+        """What its users see."""
+        return Upload(
+            id=str(self.id),
+            collection=self.collection,
+            item=self.item,
+            state=self.state,
+            files=[
+                ReceivedFile(
+                    name=file.name,
+                    size=file.declared_size if file.size is None else file.size,
+                    received=file.sha256 is not None,
+                    sha256=file.sha256,
+                )
+                for file in self.files
+            ],
+            progress=self.progress,
+            attempts=self.attempts,
+            error=self.error,
+            created_at=self.created_at,
+            expires_at=self.expires_at,
+        )
+
+
+@asynccontextmanager
+async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A connection in a transaction; Unavailable where the database does not answer."""
+    try:
+        async with pool.acquire() as opened, opened.transaction():
+            yield opened
+    except (
+        OSError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+    ) as error:
+        raise Unavailable("Postgres does not answer.") from error
+
+
+async def create(
+    db: asyncpg.Connection, upload: UUID, item: str, request: UploadRequest, ttl_s: float
+) -> None:
+    """Note an upload and its files; Conflict where another is making the same item."""
+    try:
+        await db.execute(
+            "INSERT INTO uploads (id, collection, item, axes, variable, rows, columns, expires_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))",
+            upload,
+            request.collection,
+            item,
+            request.axes,
+            request.variable,
+            request.rows,
+            request.columns,
+            ttl_s,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Conflict(
+            f"Another upload is making the item {item!r} in {request.collection!r}; "
+            "wait for it, delete it, or give another id."
+        ) from None
+    await db.executemany(
+        "INSERT INTO files (upload, position, name, declared_size) VALUES ($1, $2, $3, $4)",
+        [(upload, place, file.name, file.size) for place, file in enumerate(request.files)],
+    )
+
+
+async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> UploadRow:
+    """An upload with its files; NotFound where there is none or it was given up.
+
+    `lock` keeps others from changing it until the transaction ends.
+    """
+    sql = "SELECT * FROM uploads WHERE id = $1 AND NOT discarded"
+    row = await db.fetchrow(sql + " FOR UPDATE" if lock else sql, upload)
+    if row is None:
+        raise NotFound(f"There is no upload {upload}.")
+    return (await _with_files(db, [row]))[0]
+
+
+async def newest(db: asyncpg.Connection, collection: str, limit: int) -> list[UploadRow]:
+    """A collection's uploads, the newest first."""
+    rows = await db.fetch(
+        "SELECT * FROM uploads WHERE collection = $1 AND NOT discarded"
+        " ORDER BY created_at DESC, id LIMIT $2",
+        collection,
+        limit,
+    )
+    return await _with_files(db, rows)
+
+
+async def is_active(db: asyncpg.Connection, collection: str, item: str) -> bool:
+    """Whether an upload is on its way to this item."""
+    return bool(
+        await db.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM uploads WHERE collection = $1 AND item = $2"
+            " AND state IN ('receiving', 'queued', 'converting'))",
+            collection,
+            item,
+        )
+    )
+
+
+async def claim_file(
+    db: asyncpg.Connection, upload: UUID, name: str, token: UUID, lease_s: float
+) -> bool:
+    """Take the right to send a file; False where another request has it."""
+    return (
+        await db.fetchval(
+            "UPDATE files SET receive_token = $3,"
+            " receive_until = now() + make_interval(secs => $4)"
+            " WHERE upload = $1 AND name = $2 AND sha256 IS NULL"
+            " AND (receive_until IS NULL OR receive_until < now()) RETURNING true",
+            upload,
+            name,
+            token,
+            lease_s,
+        )
+        or False
+    )
+
+
+async def renew_file(
+    db: asyncpg.Connection, upload: UUID, name: str, token: UUID, lease_s: float
+) -> bool:
+    """Keep the right to send a file; False where it is lost."""
+    return (
+        await db.fetchval(
+            "UPDATE files SET receive_until = now() + make_interval(secs => $4)"
+            " WHERE upload = $1 AND name = $2 AND receive_token = $3 RETURNING true",
+            upload,
+            name,
+            token,
+            lease_s,
+        )
+        or False
+    )
+
+
+async def release_file(db: asyncpg.Connection, upload: UUID, name: str, token: UUID) -> None:
+    """Give the right to send a file back, so that it can be sent again at once."""
+    await db.execute(
+        "UPDATE files SET receive_token = NULL, receive_until = NULL"
+        " WHERE upload = $1 AND name = $2 AND receive_token = $3",
+        upload,
+        name,
+        token,
+    )
+
+
+async def finish_file(
+    db: asyncpg.Connection, upload: UUID, name: str, token: UUID, size: int, sha256: str
+) -> bool:
+    """Note that a file is stored; the last one queues the conversion. False: the right is lost."""
+    locked = await db.fetchval(
+        "SELECT true FROM uploads WHERE id = $1 AND state = 'receiving' FOR UPDATE", upload
+    )
+    done = locked and await db.fetchval(
+        "UPDATE files SET size = $4, sha256 = $5, receive_token = NULL, receive_until = NULL"
+        " WHERE upload = $1 AND name = $2 AND receive_token = $3 RETURNING true",
+        upload,
+        name,
+        token,
+        size,
+        sha256,
+    )
+    if not done:
+        return False
+    await db.execute(
+        "UPDATE uploads SET state = 'queued', expires_at = NULL, run_after = now()"
+        " WHERE id = $1"
+        " AND NOT EXISTS (SELECT 1 FROM files WHERE upload = $1 AND sha256 IS NULL)",
+        upload,
+    )
+    return True
+
+
+async def discard(db: asyncpg.Connection, upload: UUID) -> None:
+    """Give an upload up: unseen from now on, its objects to be removed."""
+    await db.execute(
+        "UPDATE uploads SET state = 'failed', purge = true, discarded = true WHERE id = $1", upload
+    )
+
+
+async def expire(db: asyncpg.Connection) -> int:
+    """Give up the uploads that were not complete in time; how many.
+
+    One with a file just arriving is left.
+    """
+    rows = await db.fetch(
+        "UPDATE uploads SET state = 'failed', purge = true, discarded = true"
+        " WHERE state = 'receiving' AND expires_at < now() AND NOT EXISTS"
+        " (SELECT 1 FROM files WHERE upload = id AND receive_until > now()) RETURNING id"
+    )
+    return len(rows)
+
+
+async def to_purge(db: asyncpg.Connection, limit: int) -> list[UploadRow]:
+    """Failed uploads whose objects are still to be removed; none with a file still arriving."""
+    rows = await db.fetch(
+        "SELECT * FROM uploads WHERE purge AND state = 'failed' AND NOT EXISTS"
+        " (SELECT 1 FROM files WHERE upload = id AND receive_until > now())"
+        " ORDER BY created_at LIMIT $1",
+        limit,
+    )
+    return await _with_files(db, rows)
+
+
+async def purged(db: asyncpg.Connection, upload: UUID) -> None:
+    """Nothing is stored for it any more: forget a given-up upload, keep a failed one's story."""
+    await db.execute("DELETE FROM uploads WHERE id = $1 AND discarded", upload)
+    await db.execute("UPDATE uploads SET purge = false WHERE id = $1", upload)
+
+
+async def _with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UploadRow]:
+    found = await db.fetch(
+        "SELECT * FROM files WHERE upload = ANY($1::uuid[]) ORDER BY upload, position",
+        [row["id"] for row in rows],
+    )
+    return [upload_of(row, [file for file in found if file["upload"] == row["id"]]) for row in rows]
+
+
+def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow:
+    """The typed form of a row and its files' rows."""
+    error: Any = row["error"]
+    return UploadRow(
+        id=row["id"],
+        collection=row["collection"],
+        item=row["item"],
+        axes=row["axes"],
+        variable=row["variable"],
+        rows=row["rows"],
+        columns=row["columns"],
+        state=UploadState(row["state"]),
+        progress=row["progress"],
+        attempts=row["attempts"],
+        purge=row["purge"],
+        discarded=row["discarded"],
+        error=None if error is None else Problem.model_validate(json.loads(error)),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        files=tuple(
+            StoredFile(file["name"], file["declared_size"], file["size"], file["sha256"])
+            for file in files
+        ),
+    )

@@ -1,0 +1,71 @@
+"""HTTP of uploads."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from hsis.contracts.access import Role
+from hsis.contracts.ids import ResourceId
+from hsis.contracts.uploads import Filename, Upload, UploadRequest
+from hsis.errors import InvalidInput
+from hsis.service.tokens import OptionalCaller, RequiredCaller
+from hsis_ingest import repository, uploads
+from hsis_ingest.repository import connection
+from hsis_ingest.state import AppState
+
+router = APIRouter(prefix="/uploads", tags=["uploads"])
+
+
+class UploadList(BaseModel):
+    """Uploads, the newest first."""
+
+    uploads: list[Upload]
+
+
+@router.post("", status_code=201)
+async def create_upload(state: AppState, caller: RequiredCaller, request: UploadRequest) -> Upload:
+    """Announce an upload and its files; then PUT each of them."""
+    return await uploads.announce(state, caller, request)
+
+
+@router.get("")
+async def list_uploads(
+    state: AppState,
+    caller: OptionalCaller,
+    collection: ResourceId,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> UploadList:
+    """A collection's uploads, the newest first."""
+    await state.access.require(caller, collection, Role.VIEWER)
+    async with connection(state.pool) as db:
+        rows = await repository.newest(db, collection, limit)
+    return UploadList(uploads=[row.told() for row in rows])
+
+
+@router.get("/{upload}")
+async def get_upload(state: AppState, caller: OptionalCaller, upload: UUID) -> Upload:
+    """Where an upload and its conversion stand."""
+    return (await uploads.visible(state, caller, upload, Role.VIEWER)).told()
+
+
+@router.put("/{upload}/{filename}")
+async def put_file(
+    state: AppState, caller: RequiredCaller, upload: UUID, filename: Filename, request: Request
+) -> Upload:
+    """Send an announced file as the body. The last one queues the conversion."""
+    found = await uploads.visible(state, caller, upload, Role.EDITOR)
+    length = request.headers.get("Content-Length")
+    if length is not None and not length.isdigit():
+        raise InvalidInput("Content-Length is no number.")
+    return await uploads.receive(
+        state, found, filename, None if length is None else int(length), request.stream()
+    )
+
+
+@router.delete("/{upload}", status_code=204)
+async def delete_upload(state: AppState, caller: RequiredCaller, upload: UUID) -> None:
+    """Give an unfinished or failed upload up; what was stored for it is removed."""
+    await uploads.visible(state, caller, upload, Role.EDITOR)
+    await uploads.give_up(state, upload)

@@ -1,0 +1,36 @@
+"""What the lifespan opens and requests use."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+import asyncpg
+import httpx
+from fastapi import Depends, Request
+
+from hsis.clients.catalog import CatalogClient
+from hsis.clients.storage import StorageClient
+from hsis.service.access import CollectionAccess
+from hsis_ingest.settings import Settings
+
+
+@dataclass(frozen=True)
+class State:
+    """`catalog` acts for the user whose token it is given; `storage` as ingest itself."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    http: httpx.AsyncClient
+    catalog: CatalogClient
+    storage: StorageClient
+    access: CollectionAccess
+    queue_filled: asyncio.Event
+
+
+def state_of(request: Request) -> State:
+    """The lifespan's state."""
+    state: State = request.state.state
+    return state
+
+
+AppState = Annotated[State, Depends(state_of)]

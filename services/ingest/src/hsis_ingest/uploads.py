@@ -1,0 +1,233 @@
+"""Announcing an upload, receiving its files, giving it up."""
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from functools import partial
+from uuid import UUID
+
+from starlette.requests import ClientDisconnect
+
+from hsis.contracts.access import Caller, Role
+from hsis.contracts.blobs import raw_prefix
+from hsis.contracts.ids import id_from_filename
+from hsis.contracts.uploads import Upload, UploadRequest, UploadState
+from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge, Unauthenticated
+from hsis_ingest import repository
+from hsis_ingest.errors import LeaseLost, UploadInterrupted
+from hsis_ingest.leases import while_leased
+from hsis_ingest.repository import StoredFile, UploadRow, connection
+from hsis_ingest.state import State
+
+MAX_FILES = 32
+AXES = {"".join(sorted("byx")), "".join(sorted("yx"))}
+
+
+async def announce(state: State, caller: Caller, request: UploadRequest) -> Upload:
+    """A new upload. The collection is made, private and the caller's, where there is none.
+
+    InvalidInput for a request that cannot be, TooLarge over max_upload_bytes, Conflict where the
+    item exists or another upload is making it; Forbidden or NotFound by the caller's role.
+    """
+    _check_request(request, state.settings.max_upload_bytes)
+    await _require_collection(state, caller, request.collection)
+    item = request.id or id_from_filename(_data_name(request))
+    try:
+        await state.catalog.item(request.collection, item, token=caller.token)
+    except NotFound:
+        pass
+    else:
+        raise Conflict(
+            f"The item {item!r} exists in {request.collection!r}; remove it or give another id."
+        )
+    upload = uuid.uuid4()
+    async with connection(state.pool) as db:
+        await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
+        return (await repository.find(db, upload)).told()
+
+
+async def visible(state: State, caller: Caller | None, upload: UUID, role: Role) -> UploadRow:
+    """An upload in whose collection the caller has `role`; NotFound where it may not be seen."""
+    async with connection(state.pool) as db:
+        found = await repository.find(db, upload)
+    try:
+        await state.access.require(caller, found.collection, role)
+    except NotFound:
+        raise NotFound(f"There is no upload {upload}.") from None
+    except Unauthenticated:
+        raise Unauthenticated("A token is needed to see this upload.") from None
+    return found
+
+
+async def receive(
+    state: State, found: UploadRow, name: str, length: int | None, body: AsyncIterator[bytes]
+) -> Upload:
+    """Store one announced file while it arrives; the last one queues the conversion.
+
+    `length` is the request's Content-Length. The file is stored whole or not at all. NotFound for
+    a file that was not announced, Conflict for one that is stored or arriving already,
+    InvalidInput or TooLarge where it has not the announced size, UploadInterrupted where the
+    client goes away.
+    """
+    file = _announced(found, name)
+    allowed = _allowed(state, found, file)
+    if length is not None and file.declared_size not in {None, length}:
+        raise InvalidInput(f"{name} was announced with {file.declared_size} bytes, not {length}.")
+    if length is not None and length > allowed:
+        raise _too_large(state, name)
+    token = uuid.uuid4()
+    lease_s = state.settings.lease_s
+    async with connection(state.pool) as db:
+        if not await repository.claim_file(db, found.id, name, token, lease_s):
+            raise Conflict(f"{name} is stored already, or another request is just sending it.")
+    try:
+        return await while_leased(
+            _store(state, found, file, token, body, allowed),
+            partial(_renew, state, found.id, name, token),
+            lease_s,
+        )
+    except LeaseLost:
+        raise Conflict(f"Another request sends {name} now, or the upload was given up.") from None
+    finally:
+        async with connection(state.pool) as db:
+            await repository.release_file(db, found.id, name, token)
+
+
+async def give_up(state: State, upload: UUID) -> None:
+    """Forget an upload that is unfinished or failed; its objects are removed soon.
+
+    Conflict for one that is being converted or has become an item.
+    """
+    async with connection(state.pool) as db:
+        found = await repository.find(db, upload, lock=True)
+        if found.state is UploadState.CONVERTING:
+            raise Conflict("The upload is just being converted; wait for its end.")
+        if found.state is UploadState.SUCCEEDED:
+            raise Conflict(f"The upload has become the item {found.item!r}; remove that.")
+        await repository.discard(db, upload)
+
+
+async def _store(
+    state: State,
+    found: UploadRow,
+    file: StoredFile,
+    token: UUID,
+    body: AsyncIterator[bytes],
+    allowed: int,
+) -> Upload:
+    digest = hashlib.sha256()
+    size = 0
+
+    async def counted() -> AsyncIterator[bytes]:
+        # Raising here breaks the PUT off, and storage-proxy keeps nothing of it.
+        nonlocal size
+        async for piece in body:
+            size += len(piece)
+            if size > allowed:
+                raise _too_large(state, file.name)
+            if file.declared_size is not None and size > file.declared_size:
+                raise InvalidInput(
+                    f"{file.name} has more than the {file.declared_size} bytes announced."
+                )
+            digest.update(piece)
+            yield piece
+        if file.declared_size is not None and size < file.declared_size:
+            raise InvalidInput(
+                f"{file.name} has {size} bytes; {file.declared_size} were announced."
+            )
+
+    key = raw_prefix(found.collection, str(found.id)) + file.name
+    try:
+        await state.storage.put(key, counted())
+    except ClientDisconnect:
+        raise UploadInterrupted(
+            f"{file.name} broke off after {size} bytes; send it again."
+        ) from None
+    async with connection(state.pool) as db:
+        if not await repository.finish_file(
+            db, found.id, file.name, token, size, digest.hexdigest()
+        ):
+            raise LeaseLost
+        after = await repository.find(db, found.id)
+    if after.state is UploadState.QUEUED:
+        state.queue_filled.set()
+    return after.told()
+
+
+async def _renew(state: State, upload: UUID, name: str, token: UUID) -> bool:
+    async with connection(state.pool) as db:
+        return await repository.renew_file(db, upload, name, token, state.settings.lease_s)
+
+
+def _announced(found: UploadRow, name: str) -> StoredFile:
+    if found.state is not UploadState.RECEIVING:
+        raise Conflict(f"The upload is {found.state}: it takes no more files.")
+    for file in found.files:
+        if file.name == name:
+            return file
+    names = ", ".join(file.name for file in found.files)
+    raise NotFound(f"{name!r} was not announced; the files are {names}.")
+
+
+def _allowed(state: State, found: UploadRow, file: StoredFile) -> int:
+    """Bytes that this file may have beside the others."""
+    others = sum(other.size or 0 for other in found.files if other.name != file.name)
+    return max(0, state.settings.max_upload_bytes - others)
+
+
+def _too_large(state: State, name: str) -> TooLarge:
+    return TooLarge(
+        f"With {name} the upload has more than {state.settings.max_upload_bytes} bytes "
+        "(setting max_upload_bytes)."
+    )
+
+
+def _check_request(request: UploadRequest, max_bytes: int) -> None:
+    names = [file.name for file in request.files]
+    if len(set(names)) != len(names):
+        raise InvalidInput("Two files of an upload have the same name.")
+    if len(names) > MAX_FILES:
+        raise InvalidInput(f"{len(names)} files; an upload has at most {MAX_FILES}.")
+    if any(name in {".", ".."} for name in names):
+        raise InvalidInput("`.` and `..` are no names of files.")
+    total = sum(file.size or 0 for file in request.files)
+    if total > max_bytes:
+        raise TooLarge(f"{total} bytes; at most {max_bytes} are taken (setting max_upload_bytes).")
+    if request.axes is not None and "".join(sorted(request.axes)) not in AXES:
+        raise InvalidInput(
+            f"axes = {request.axes}; each of b, y, x once is right (or y, x for one band)."
+        )
+    if (request.rows is None) != (request.columns is None):
+        raise InvalidInput("`rows` and `columns` go together.")
+
+
+def _data_name(request: UploadRequest) -> str:
+    """The file that the item is named after: the first that is no header."""
+    names = [file.name for file in request.files]
+    return next((name for name in names if not name.lower().endswith(".hdr")), names[0])
+
+
+async def _require_collection(state: State, caller: Caller, collection: str) -> None:
+    try:
+        await state.access.require(caller, collection, Role.EDITOR)
+    except NotFound as hidden:
+        try:
+            await state.catalog.create_collection(_new_collection(collection), token=caller.token)
+        except Conflict:
+            raise hidden from None  # it exists, and this caller may not know
+
+
+def _new_collection(collection: str) -> dict[str, object]:
+    return {
+        "type": "Collection",
+        "stac_version": "1.1.0",
+        "id": collection,
+        "title": collection,
+        "description": f"Hyperspectral cubes: {collection}",
+        "license": "other",
+        "extent": {
+            "spatial": {"bbox": [[-180, -90, 180, 90]]},
+            "temporal": {"interval": [[None, None]]},
+        },
+        "links": [],
+    }

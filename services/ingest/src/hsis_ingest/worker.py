@@ -1,0 +1,196 @@
+"""Takes conversions from the queue, one at a time, and sweeps."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from functools import partial
+from uuid import UUID
+
+import asyncpg
+
+from hsis.clients.catalog import CatalogClient
+from hsis.clients.storage import StorageClient
+from hsis.errors import (
+    COMMON_PROBLEMS,
+    Conflict,
+    DomainError,
+    InvalidInput,
+    NotFound,
+    Problem,
+    ProblemType,
+    TooLarge,
+    Unavailable,
+    problem_type,
+)
+from hsis.service.logs import new_request_id, request_id
+from hsis_ingest import queue
+from hsis_ingest.cleaning import Cleaner
+from hsis_ingest.convert import Conversion
+from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost
+from hsis_ingest.leases import while_leased
+from hsis_ingest.registration import UPLOAD_PROPERTY
+from hsis_ingest.repository import UploadRow, connection
+from hsis_ingest.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+FINAL = (InputFault, InvalidInput, TooLarge, Conflict)
+"""Faults that another attempt does not cure."""
+INTERNAL = ProblemType(500, "internal", "Something failed inside")
+
+
+class Worker:
+    """`run` until cancelled. `queue_filled` wakes it before its next look at the queue."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool,
+        storage: StorageClient,
+        catalog: CatalogClient,
+        executor: Executor,
+        queue_filled: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._storage = storage
+        self._catalog = catalog
+        self._executor = executor
+        self._queue_filled = queue_filled
+        self._cleaner = Cleaner(pool, storage, catalog, settings)
+
+    async def run(self) -> None:
+        """Convert and sweep, whatever fails on the way."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever(self._work, self._settings.worker_poll_s))
+            group.create_task(self._forever(self._cleaner.sweep, self._settings.sweep_s))
+
+    async def convert_next(self) -> bool:
+        """Convert the next upload in the queue; False where there was none."""
+        token = uuid.uuid4()
+        settings = self._settings
+        async with connection(self._pool) as db:
+            upload = await queue.claim(db, token, settings.lease_s, settings.max_attempts)
+        if upload is None:
+            return False
+        mark = request_id.set(new_request_id())
+        try:
+            await self._attempt(upload, token)
+        finally:
+            request_id.reset(mark)
+        return True
+
+    async def _forever(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        while True:
+            try:
+                await step()
+            except Unavailable as error:
+                logger.warning("waiting for another part: %s", error.detail)
+            except Exception:
+                logger.exception("a step of the worker failed; it goes on")
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._queue_filled.wait()
+            except TimeoutError:
+                continue
+
+    async def _work(self) -> None:
+        self._queue_filled.clear()
+        while await self.convert_next():
+            pass
+
+    async def _attempt(self, upload: UploadRow, token: UUID) -> None:
+        logger.info("converting", extra={"upload": str(upload.id), "attempt": upload.attempts})
+        try:
+            await while_leased(
+                self._convert(upload, token),
+                partial(self._renew, token),
+                self._settings.lease_s,
+            )
+        except LeaseLost:
+            logger.warning("the lease was lost; another worker goes on")
+            return
+        except asyncio.CancelledError:
+            async with connection(self._pool) as db:
+                await queue.give_back(db, token)
+            raise
+        except Exception as error:
+            await self._end_badly(upload, token, _only(error))
+            return
+        logger.info("converted", extra={"upload": str(upload.id), "item": upload.item})
+
+    async def _convert(self, upload: UploadRow, token: UUID) -> None:
+        if not await self._registered(upload):
+            await self._cleaner.prepare_item(upload.collection, upload.item)
+            conversion = Conversion(
+                upload,
+                self._storage,
+                self._executor,
+                self._settings,
+                partial(self._progress, token),
+            )
+            document = await conversion.run()
+            await self._progress(token, 0.99)
+            try:
+                await self._catalog.create_item(upload.collection, document)
+            except Conflict:
+                # An answer that was lost on its way makes our own item look like another's.
+                if not await self._registered(upload):
+                    raise
+        async with connection(self._pool) as db:
+            if not await queue.succeed(db, token):
+                raise LeaseLost
+
+    async def _registered(self, upload: UploadRow) -> bool:
+        """Whether an earlier attempt made the item; Conflict where somebody else did."""
+        try:
+            item = await self._catalog.item(upload.collection, upload.item)
+        except NotFound:
+            return False
+        if item["properties"].get(UPLOAD_PROPERTY) != str(upload.id):
+            raise Conflict(
+                f"The item {upload.item!r} was made in {upload.collection!r} in the meantime; "
+                "upload with another id."
+            )
+        return True
+
+    async def _progress(self, token: UUID, progress: float) -> None:
+        async with connection(self._pool) as db:
+            if not await queue.note_progress(db, token, progress):
+                raise LeaseLost
+
+    async def _renew(self, token: UUID) -> bool:
+        async with connection(self._pool) as db:
+            return await queue.renew(db, token, self._settings.lease_s)
+
+    async def _end_badly(self, upload: UploadRow, token: UUID, error: Exception) -> None:
+        """Fail for good where trying again is useless, else put the job back."""
+        final = isinstance(error, FINAL) or upload.attempts >= self._settings.max_attempts
+        if not isinstance(error, DomainError):
+            logger.error("a conversion failed unexpectedly", exc_info=error)
+        if not final:
+            logger.warning("the conversion is tried again", extra={"upload": str(upload.id)})
+            async with connection(self._pool) as db:
+                await queue.retry(db, token, self._settings.retry_delay_s * upload.attempts)
+            return
+        logger.warning("the conversion failed", extra={"upload": str(upload.id)})
+        async with connection(self._pool) as db:
+            ended = await queue.fail(db, token, problem_for(error))
+        if ended:
+            await self._cleaner.purge(upload)
+
+
+def problem_for(error: Exception) -> Problem:
+    """The problem document kept with a failed upload; an unexpected error tells nothing of it."""
+    if not isinstance(error, DomainError):
+        return Problem.of(INTERNAL, "An unexpected error; the logs of ingest say more.")
+    return Problem.of(problem_type({**COMMON_PROBLEMS, **PROBLEMS}, error), error.detail)
+
+
+def _only(error: Exception) -> Exception:
+    """The first error of a group of tasks that failed together."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
