@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from hsis.contracts.blobs import Blob, BlobPage
@@ -27,6 +28,14 @@ from hsis_storage_proxy.writing import at_most, write
 
 MAX_TYPE_LENGTH = 255
 
+
+class KeyConvertor(PathConvertor):
+    """The rest of a path whatever is in it; Starlette's own would drop a newline at its end."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("blob", KeyConvertor())
 router = APIRouter(prefix="/blobs", tags=["blobs"])
 
 
@@ -51,7 +60,7 @@ async def delete_blobs(state: AppState, _: ServiceCaller, prefix: str) -> dict[s
     return {"deleted": await state.store.delete_prefix(prefix)}
 
 
-@router.get("/{key:path}", response_class=Response)
+@router.get("/{key:blob}", response_class=Response)
 async def get_blob(request: Request, state: AppState, caller: OptionalCaller, key: str) -> Response:
     """The bytes of a blob, or one range of them; conditions as in RFC 9110."""
     check_key(key, privileged=is_privileged(caller))
@@ -63,7 +72,7 @@ async def get_blob(request: Request, state: AppState, caller: OptionalCaller, ke
     return content_response(answer)
 
 
-@router.head("/{key:path}", response_class=Response)
+@router.head("/{key:blob}", response_class=Response)
 async def head_blob(
     request: Request, state: AppState, caller: OptionalCaller, key: str
 ) -> Response:
@@ -76,7 +85,7 @@ async def head_blob(
     return head_response(blob)
 
 
-@router.put("/{key:path}", status_code=201)
+@router.put("/{key:blob}", status_code=201)
 async def put_blob(
     request: Request, response: Response, state: AppState, caller: OptionalCaller, key: str
 ) -> Blob:
@@ -102,7 +111,7 @@ async def put_blob(
     return blob
 
 
-@router.delete("/{key:path}", status_code=204)
+@router.delete("/{key:blob}", status_code=204)
 async def delete_blob(request: Request, state: AppState, caller: OptionalCaller, key: str) -> None:
     """Remove a blob; the same answer when there is none."""
     check_key(key, privileged=is_privileged(caller))

@@ -1,0 +1,176 @@
+"""S3 servers that answer ranges in other ways, that are away, and buckets at start."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+from tests.support.platform import fresh_bucket, storage_settings
+
+from hsis.errors import NotFound, Unavailable
+from hsis_embedded.object_store import ObjectStore
+from hsis_embedded.readiness import free_port
+from hsis_storage_proxy.conditions import Conditions
+from hsis_storage_proxy.errors import RangeNotSatisfiable
+from hsis_storage_proxy.ranges import WantedRange
+from hsis_storage_proxy.reading import Content, read
+from hsis_storage_proxy.s3 import open_s3
+from hsis_storage_proxy.settings import Settings
+from hsis_storage_proxy.store import BlobStore
+
+CONTENT = bytes(range(256)) * 3000
+KEY = "raw/c/u/f"
+
+
+def answering(server: ObjectStore, way: str) -> FastAPI:
+    """The real object store behind something that gives its answers to ranges another form."""
+    app = FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "HEAD", "PUT"])
+    async def forward(request: Request, path: str) -> Response:
+        wanted = request.headers.get("Range")
+        url = f"{server.endpoint_url}/{path}"
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.request(
+                request.method,
+                url,
+                params=request.query_params,
+                headers=dict(request.headers),
+                content=await request.body(),
+            )
+        status, content, headers = answer.status_code, answer.content, dict(answer.headers)
+        if request.method == "GET" and wanted and status in {200, 206}:
+            if way == "everything":
+                headers.pop("content-range", None)
+                headers["content-length"] = str(len(CONTENT))
+                status, content = 200, CONTENT
+            elif way == "206":
+                status = 206
+        return Response(content, status, headers)
+
+    return app
+
+
+def settings_for(store: ObjectStore, bucket: str, **more: Any) -> Settings:
+    """Settings of a store without a service around it."""
+    return Settings(token_public_key="-", **storage_settings(store, bucket) | more)
+
+
+async def slice_of(store: BlobStore, wanted: WantedRange | None) -> bytes:
+    """What a reader of the range gets."""
+    answer = await read(store, KEY, Conditions(), wanted)
+    assert isinstance(answer, Content)
+    try:
+        content = b"".join([piece async for piece in answer.opened.pieces()])
+    finally:
+        answer.opened.close()
+    assert len(content) == answer.opened.span.length
+    return content
+
+
+@pytest.mark.parametrize("way", ["as it is", "206", "everything"])
+async def test_ranges_are_right_whatever_the_server_answers(
+    object_store: ObjectStore, serve: Callable[..., Any], way: str
+) -> None:
+    more = (
+        {} if way == "as it is" else {"s3_endpoint_url": await serve(answering(object_store, way))}
+    )
+    async with open_s3(settings_for(object_store, "unused", **more)) as client:
+        store = BlobStore(client, fresh_bucket())
+        await store.make_bucket()
+        await store.put(KEY, CONTENT, "a/b")
+        size = len(CONTENT)
+        for wanted, expected in (
+            (None, CONTENT),
+            (WantedRange(0, 0), CONTENT[:1]),
+            (WantedRange(700_000, 700_009), CONTENT[700_000:700_010]),
+            (WantedRange(10, None), CONTENT[10:]),
+            (WantedRange(size - 1, size + 50), CONTENT[-1:]),
+            (WantedRange(None, 5), CONTENT[-5:]),
+        ):
+            assert await slice_of(store, wanted) == expected
+        for wanted in (WantedRange(size, None), WantedRange(None, 0), WantedRange(1 << 60, None)):
+            with pytest.raises(RangeNotSatisfiable) as caught:
+                await slice_of(store, wanted)
+            assert caught.value.size == size
+
+
+async def test_a_bucket_is_made_once(object_store: ObjectStore) -> None:
+    async with open_s3(settings_for(object_store, "unused")) as client:
+        store = BlobStore(client, fresh_bucket())
+        with pytest.raises(Unavailable, match="no bucket"):
+            await store.ping()
+        await store.make_bucket()
+        await store.put(KEY, b"kept", "a/b")
+        await store.make_bucket()
+        await store.ping()
+        assert (await store.head(KEY)).size == 4
+
+
+async def test_a_bucket_that_another_replica_makes_at_the_same_time(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_s3(settings_for(object_store, "unused")) as client:
+        store = BlobStore(client, fresh_bucket())
+        await store.make_bucket()
+        known, looks = store._has_bucket, []
+
+        async def not_yet() -> bool:
+            looks.append(1)
+            return await known() if len(looks) > 1 else False
+
+        monkeypatch.setattr(store, "_has_bucket", not_yet)
+        await store.make_bucket()
+        assert len(looks) == 2
+
+
+async def test_an_object_store_that_is_away(object_store: ObjectStore) -> None:
+    away = settings_for(object_store, "none", s3_endpoint_url=f"http://127.0.0.1:{free_port()}")
+    wrong = settings_for(object_store, "none", s3_secret_key="wrong")
+    for settings in (away, wrong):
+        async with open_s3(settings) as client:
+            store = BlobStore(client, "none")
+            for attempt in (store.ping, store.make_bucket):
+                with pytest.raises(Unavailable):
+                    await attempt()
+            for about_key in (store.head, store.delete, store.open):
+                with pytest.raises(Unavailable):
+                    await about_key(KEY)
+
+
+async def test_a_body_that_breaks_off(object_store: ObjectStore, serve: Callable[..., Any]) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        headers = [(b"content-length", b"1000"), (b"etag", b'"x"')]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+        raise ConnectionError("the disk is gone")
+
+    url = await serve(broken)
+    async with open_s3(settings_for(object_store, "none", s3_endpoint_url=url)) as client:
+        with pytest.raises(Unavailable):
+            await slice_of(BlobStore(client, "none"), None)
+
+
+async def test_a_missing_blob(object_store: ObjectStore) -> None:
+    async with open_s3(settings_for(object_store, "unused")) as client:
+        store = BlobStore(client, fresh_bucket())
+        await store.make_bucket()
+        for about_key in (store.head, store.open):
+            with pytest.raises(NotFound, match="'raw/c/u/f'"):
+                await about_key(KEY)
+        assert await store.find(KEY) is None
+
+
+def test_settings_that_cannot_work() -> None:
+    keys = {"token_public_key": "-", "s3_access_key": "a", "s3_secret_key": "s"}
+    with pytest.raises(ValidationError, match="max_object_bytes"):
+        Settings(**keys, part_bytes=5 * 1024**2, max_object_bytes=5 * 1024**2 * 10_000 + 1)
+    assert "very-secret" not in repr(Settings(**keys | {"s3_secret_key": "very-secret"}))
