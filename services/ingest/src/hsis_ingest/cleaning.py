@@ -1,5 +1,7 @@
 """Removing what is stored for nothing: failed uploads, given-up ones, removed items."""
 
+from uuid import UUID
+
 import asyncpg
 
 from hsis.clients.catalog import CatalogClient
@@ -51,7 +53,7 @@ class Cleaner:
         await self._storage.delete_prefix(raw_prefix(upload.collection, str(upload.id)))
         if upload.attempts > 0:
             async with item_lock(self._pool, upload.collection, upload.item):
-                if not await self._in_use(upload.collection, upload.item):
+                if not await self._in_use(upload.collection, upload.item, upload.id):
                     await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))
         async with connection(self._pool) as db:
             await repository.purged(db, upload.id)
@@ -78,10 +80,10 @@ class Cleaner:
             await self._storage.delete_prefix(prefix)
         await self._catalog.forget_removed_item(int(str(removed["seq"])))
 
-    async def _in_use(self, collection: str, item: str) -> bool:
-        """Whether an upload is making the item, or it is (again) in the catalog."""
+    async def _in_use(self, collection: str, item: str, but: UUID | None = None) -> bool:
+        """Whether an upload `but` this one makes the item, or it is (again) in the catalog."""
         async with connection(self._pool) as db:
-            if await repository.is_active(db, collection, item):
+            if await repository.is_active(db, collection, item, but):
                 return True
         try:
             await self._catalog.item(collection, item)

@@ -1,6 +1,7 @@
 """Where a cube lies on the earth."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import rasterio
@@ -54,7 +55,7 @@ def _along(ring: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
     """Points along the edges of a ring: all x, all y."""
     xs: list[float] = []
     ys: list[float] = []
-    for (x0, y0), (x1, y1) in zip(ring, ring[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(ring):
         for step in range(POINTS_PER_EDGE):
             part = step / POINTS_PER_EDGE
             xs.append(x0 + (x1 - x0) * part)

@@ -1,12 +1,11 @@
 """One at a time for an item's objects: the sweep must not remove what a conversion just began."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 
-RETRY_S = 0.2
+from hsis_ingest.repository import translated
 
 
 @asynccontextmanager
@@ -14,14 +13,13 @@ async def item_lock(pool: asyncpg.Pool, collection: str, item: str) -> AsyncIter
     """Hold the item among all replicas; let go with the connection when the process dies.
 
     An advisory lock of the session: no transaction stays open while objects are removed.
+    Unavailable where another holds it longer than a statement may take.
     """
     key = f"hsis:ingest:{collection}/{item}"
-    async with pool.acquire() as connection:
-        while not await connection.fetchval(
-            "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", key
-        ):
-            await asyncio.sleep(RETRY_S)
-        try:
-            yield
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+    with translated():
+        async with pool.acquire() as connection:
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
+            try:
+                yield
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)

@@ -22,7 +22,7 @@ async def claim(
         " lease_token = $1, lease_until = now() + make_interval(secs => $2)"
         " WHERE id = (SELECT id FROM uploads"
         "  WHERE (state = 'queued' AND run_after <= now())"
-        "  OR (state = 'converting' AND lease_until < now() AND attempts < $3)"
+        "  OR (state = 'converting' AND lease_until < now() AND attempts < $3 AND NOT purge)"
         "  ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id",
         token,
         lease_s,
@@ -70,12 +70,14 @@ async def succeed(db: asyncpg.Connection, token: UUID) -> bool:
     )
 
 
-async def fail(db: asyncpg.Connection, token: UUID, problem: Problem) -> bool:
-    """End the job for good, its objects to be removed; False where the lease is lost."""
+async def condemn(db: asyncpg.Connection, token: UUID, problem: Problem) -> bool:
+    """Say why the job fails; it is `failed` once its objects are removed (repository.purged).
+
+    False where the lease is lost.
+    """
     return (
         await db.fetchval(
-            "UPDATE uploads SET state = 'failed', error = $2, purge = true,"
-            " lease_token = NULL, lease_until = NULL"
+            "UPDATE uploads SET error = $2, purge = true"
             " WHERE lease_token = $1 AND state = 'converting' RETURNING true",
             token,
             problem.model_dump_json(exclude_none=True),
@@ -113,7 +115,8 @@ async def fail_abandoned(db: asyncpg.Connection, max_attempts: int, problem: Pro
     rows = await db.fetch(
         "UPDATE uploads SET state = 'failed', error = $2, purge = true,"
         " lease_token = NULL, lease_until = NULL"
-        " WHERE state = 'converting' AND lease_until < now() AND attempts >= $1 RETURNING id",
+        " WHERE state = 'converting' AND lease_until < now() AND attempts >= $1 AND NOT purge"
+        " RETURNING id",
         max_attempts,
         problem.model_dump_json(exclude_none=True),
     )

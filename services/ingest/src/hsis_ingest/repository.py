@@ -1,8 +1,8 @@
 """All SQL of uploads and their files. Times are the database's own."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,12 +69,11 @@ class UploadRow:
         )
 
 
-@asynccontextmanager
-async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-    """A connection in a transaction; Unavailable where the database does not answer."""
+@contextmanager
+def translated() -> Iterator[None]:
+    """Unavailable for every error that says that the database does not answer."""
     try:
-        async with pool.acquire() as opened, opened.transaction():
-            yield opened
+        yield
     except (
         OSError,
         asyncpg.InterfaceError,
@@ -82,6 +81,14 @@ async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
         asyncpg.OperatorInterventionError,
     ) as error:
         raise Unavailable("Postgres does not answer.") from error
+
+
+@asynccontextmanager
+async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A connection in a transaction; Unavailable where the database does not answer."""
+    with translated():
+        async with pool.acquire() as opened, opened.transaction():
+            yield opened
 
 
 async def create(
@@ -135,14 +142,17 @@ async def newest(db: asyncpg.Connection, collection: str, limit: int) -> list[Up
     return await _with_files(db, rows)
 
 
-async def is_active(db: asyncpg.Connection, collection: str, item: str) -> bool:
-    """Whether an upload is on its way to this item."""
+async def is_active(
+    db: asyncpg.Connection, collection: str, item: str, other_than: UUID | None
+) -> bool:
+    """Whether an upload, `other_than` one, is on its way to this item."""
     return bool(
         await db.fetchval(
             "SELECT EXISTS (SELECT 1 FROM uploads WHERE collection = $1 AND item = $2"
-            " AND state IN ('receiving', 'queued', 'converting'))",
+            " AND state IN ('receiving', 'queued', 'converting') AND id IS DISTINCT FROM $3)",
             collection,
             item,
+            other_than,
         )
     )
 
@@ -242,9 +252,13 @@ async def expire(db: asyncpg.Connection) -> int:
 
 
 async def to_purge(db: asyncpg.Connection, limit: int) -> list[UploadRow]:
-    """Failed uploads whose objects are still to be removed; none with a file still arriving."""
+    """Failed uploads whose objects are still to be removed.
+
+    None with a file still arriving, and none that a living worker is just removing.
+    """
     rows = await db.fetch(
-        "SELECT * FROM uploads WHERE purge AND state = 'failed' AND NOT EXISTS"
+        "SELECT * FROM uploads WHERE purge"
+        " AND (lease_until IS NULL OR lease_until < now()) AND NOT EXISTS"
         " (SELECT 1 FROM files WHERE upload = id AND receive_until > now())"
         " ORDER BY created_at LIMIT $1",
         limit,
@@ -255,7 +269,11 @@ async def to_purge(db: asyncpg.Connection, limit: int) -> list[UploadRow]:
 async def purged(db: asyncpg.Connection, upload: UUID) -> None:
     """Nothing is stored for it any more: forget a given-up upload, keep a failed one's story."""
     await db.execute("DELETE FROM uploads WHERE id = $1 AND discarded", upload)
-    await db.execute("UPDATE uploads SET purge = false WHERE id = $1", upload)
+    await db.execute(
+        "UPDATE uploads SET state = 'failed', purge = false, lease_token = NULL, lease_until = NULL"
+        " WHERE id = $1 AND purge",
+        upload,
+    )
 
 
 async def _with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UploadRow]:

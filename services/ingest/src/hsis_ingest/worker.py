@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -64,7 +65,7 @@ class Worker:
     async def run(self) -> None:
         """Convert and sweep, whatever fails on the way."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._forever(self._work, self._settings.worker_poll_s))
+            group.create_task(self._forever(self._work, 0))
             group.create_task(self._forever(self._cleaner.sweep, self._settings.sweep_s))
 
     async def convert_next(self) -> bool:
@@ -88,18 +89,20 @@ class Worker:
                 await step()
             except Unavailable as error:
                 logger.warning("waiting for another part: %s", error.detail)
+                await asyncio.sleep(self._settings.worker_poll_s)
             except Exception:
                 logger.exception("a step of the worker failed; it goes on")
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._queue_filled.wait()
-            except TimeoutError:
-                continue
+                await asyncio.sleep(self._settings.worker_poll_s)
+            await asyncio.sleep(pause_s)
 
     async def _work(self) -> None:
-        self._queue_filled.clear()
+        """Convert until the queue is empty, then wait a moment for it to be filled."""
         while await self.convert_next():
             pass
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.worker_poll_s):
+                await self._queue_filled.wait()
+        self._queue_filled.clear()
 
     async def _attempt(self, upload: UploadRow, token: UUID) -> None:
         logger.info("converting", extra={"upload": str(upload.id), "attempt": upload.attempts})
@@ -177,8 +180,8 @@ class Worker:
             return
         logger.warning("the conversion failed", extra={"upload": str(upload.id)})
         async with connection(self._pool) as db:
-            ended = await queue.fail(db, token, problem_for(error))
-        if ended:
+            condemned = await queue.condemn(db, token, problem_for(error))
+        if condemned:
             await self._cleaner.purge(upload)
 
 
