@@ -6,7 +6,7 @@ import { report, session } from "./session.js";
 const PAGE_ITEMS = 30;
 const id = $("page").dataset.collection;
 const user = await session();
-let next = `${path("stac", "collections", id)}/items?limit=${PAGE_ITEMS}&fields=-assets.cube.bands`;
+let next = `${path("stac", "collections", id)}/items?limit=${PAGE_ITEMS}`;
 
 async function showMore() {
   const page = await get(next);

@@ -9,7 +9,7 @@ const user = await session();
 try {
   const [{ collections }, recent] = await Promise.all([
     get("/stac/collections"),
-    get(`/stac/search?limit=${RECENT_ITEMS}&fields=-assets.cube.bands`),
+    get(`/stac/search?limit=${RECENT_ITEMS}`),
   ]);
   $("collections").replaceChildren(
     ...(collections.length ? collections.map(collectionCard) : [nothing(noCollections())]));
