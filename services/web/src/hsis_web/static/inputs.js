@@ -4,9 +4,11 @@ import { element } from "./dom.js";
 
 const OWN = new Set(["collection", "item"]);
 
-function schemaTypes(schema) {
-  const listed = [schema, ...(schema.oneOf ?? []), ...(schema.anyOf ?? [])];
-  return new Set(listed.flatMap((part) => part.type ?? []));
+/** A schema with the members of its alternatives, null excepted. */
+function merged(schema) {
+  const alternatives = [...(schema.oneOf ?? []), ...(schema.anyOf ?? [])].filter(({ type }) => type !== "null");
+  return Object.assign({}, ...alternatives, schema,
+    { types: new Set([schema, ...alternatives].flatMap(({ type }) => type ?? [])) });
 }
 
 /** Whether an input takes spectra, so that clicked pixels can be given for it. */
@@ -23,11 +25,11 @@ export function inputFields(description) {
 
 function field(name, input) {
   const id = `input-${name}`;
-  const schema = input.schema ?? {};
+  const schema = merged(input.schema ?? {});
   const required = (input.minOccurs ?? 1) > 0 && schema.default === undefined;
   const control = takesSpectra(name) ? null : controlFor(id, schema, required);
   const help = element("div", { class: "form-text", id: `${id}-help` }, input.description ?? schema.description ?? "");
-  const label = element("label", { class: "form-label mb-1", for: id }, input.title ?? name,
+  const label = element("label", { class: "form-label mb-1", for: id }, input.title ?? schema.title ?? name,
     required ? "" : element("span", { class: "text-body-secondary" }, " (optional)"));
   if (takesSpectra(name)) {
     const chosen = element("output", { class: "d-block small", id, "data-input": name, "data-kind": "spectra" });
@@ -39,7 +41,7 @@ function field(name, input) {
 }
 
 function controlFor(id, schema, required) {
-  const types = schemaTypes(schema);
+  const { types } = schema;
   if (schema.enum) {
     const select = element("select", { class: "form-select form-select-sm", id, "data-kind": "text" },
       ...(required ? [] : [element("option", { value: "" }, "")]),
@@ -49,7 +51,7 @@ function controlFor(id, schema, required) {
   }
   const numeric = (types.has("number") || types.has("integer")) && !types.has("string") && !types.has("array");
   const kind = numeric ? "number" : types.has("boolean") ? "boolean"
-    : types.has("array") || types.has("object") ? "json" : "text";
+    : types.has("array") ? "list" : types.has("object") ? "json" : "text";
   if (kind === "boolean") {
     return element("input", { class: "form-check-input ms-2", id, type: "checkbox", "data-kind": kind,
       checked: schema.default === true });
@@ -61,8 +63,8 @@ function controlFor(id, schema, required) {
     step: types.has("number") ? "any" : undefined,
     min: schema.minimum, max: schema.maximum,
     pattern: schema.pattern,
-    placeholder: kind === "json" ? "JSON, or numbers with commas" : undefined,
-    value: kind === "json" && value !== undefined ? JSON.stringify(value) : value,
+    placeholder: { list: "values with commas", json: "JSON" }[kind],
+    value: typeof value === "object" ? JSON.stringify(value) : value,
   });
 }
 
@@ -79,9 +81,10 @@ export function inputValues(form) {
 
 function parse(text, kind) {
   if (kind === "number") return Number(text);
-  if (kind !== "json") return text;
+  if (kind === "text") return text;
   try {
-    return JSON.parse(text);
+    const value = JSON.parse(text);
+    return kind === "list" && !Array.isArray(value) ? [value] : value;
   } catch {
     return text.split(",").map((part) => (Number.isNaN(Number(part)) ? part.trim() : Number(part)));
   }

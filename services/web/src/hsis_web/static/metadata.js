@@ -4,7 +4,7 @@ import { local, path } from "./api.js";
 import { $, element, formatBytes } from "./dom.js";
 
 const LABELS = {
-  datetime: "Time",
+  datetime: "Acquired",
   created: "Stored",
   "hsi:band_count": "Bands",
   "hsi:data_type": "Data type",
@@ -13,7 +13,7 @@ const LABELS = {
   "proj:code": "Reference system",
   "proj:transform": "Transform",
 };
-const HIDDEN = new Set(["cube:dimensions", "updated", "proj:wkt2"]);
+const HIDDEN = new Set(["cube:dimensions", "updated", "proj:wkt2", "proj:shape", "hsi:datetime_source"]);
 
 function text(value) {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
@@ -27,12 +27,20 @@ function row(label, ...content) {
 export function showMetadata(item, shape) {
   const cube = item.assets.cube ?? {};
   const rows = [row("Size", `${shape.columns} × ${shape.rows} pixels`)];
-  for (const [name, value] of Object.entries(item.properties)) {
-    if (!HIDDEN.has(name) && value !== null) rows.push(row(LABELS[name] ?? name, text(value)));
+  const names = Object.keys(item.properties).filter((name) => !HIDDEN.has(name));
+  const order = [...Object.keys(LABELS).filter((name) => names.includes(name)),
+    ...names.filter((name) => !(name in LABELS)).sort()];
+  for (const name of order) {
+    const value = item.properties[name];
+    if (name === "datetime" && item.properties["hsi:datetime_source"] === "upload") continue; // not the scene's
+    if (value !== null) rows.push(row(LABELS[name] ?? name, text(value)));
   }
   for (const [name, label] of [["unit", "Unit"], ["nodata", "No data"], ["raster:scale", "Scale"],
     ["raster:offset", "Offset"]]) {
     if (cube[name] !== undefined) rows.push(row(label, text(cube[name])));
+  }
+  for (const entry of cube["classification:classes"] ?? []) {
+    rows.push(row(`Class ${entry.value}`, text(entry.title ?? entry.name ?? "")));
   }
   if (item.bbox) rows.push(row("Bounds (°)", item.bbox.map((value) => value.toFixed(5)).join(", ")));
   for (const link of item.links.filter(({ rel }) => rel === "derived_from")) rows.push(row("Made from", source(link)));
