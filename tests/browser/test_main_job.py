@@ -44,13 +44,11 @@ def write_envi(folder: Path, values: NDArray[np.int16]) -> list[Path]:
 
 
 async def log_in(page: Page, installation: Embedded, then: str) -> None:
-    await page.goto(installation.url + then)
-    if "/login" not in page.url:
-        await page.wait_for_url("**/login**")
+    await page.goto(f"{installation.url}/login?next={then}")
     await page.get_by_label("User name").fill("admin")
     await page.get_by_label("Password").fill(installation.admin_password)
     await page.get_by_role("button", name="Log in").click()
-    await page.wait_for_url("**" + then)
+    await page.wait_for_url(installation.url + then)
 
 
 async def click_pixel(page: Page, x: int, y: int) -> None:
@@ -62,6 +60,13 @@ async def click_pixel(page: Page, x: int, y: int) -> None:
     }
     await page.locator("#preview").click(position=position)
     await expect(page.locator("#legend li", has_text=f"({x}, {y})")).to_be_visible()
+
+
+async def download_csv(page: Page) -> list[dict[str, str]]:
+    async with page.expect_download() as waiting:
+        await page.get_by_role("button", name="CSV").click()
+    path = await (await waiting.value).path()
+    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 async def test_upload_look_click_run_and_see_the_result(
@@ -82,9 +87,7 @@ async def test_upload_look_click_run_and_see_the_result(
     await expect(page.locator("#plot path.spectrum")).to_have_count(2)
     await expect(page.locator("#plot .bad-band")).to_have_count(1)
     await expect(page.locator("#plot")).to_contain_text("Wavelength (nm)")
-    async with page.expect_download() as waiting:
-        await page.get_by_role("button", name="CSV").click()
-    rows = list(csv.DictReader((await (await waiting.value).path()).open()))
+    rows = await download_csv(page)
     assert [float(row["x10_y20"]) for row in rows] == values[:, 20, 10].tolist()
     assert [float(row["x60_y30"]) for row in rows] == values[:, 30, 60].tolist()
     assert [row["good_band"] for row in rows].count("0") == 1
@@ -101,9 +104,7 @@ async def test_upload_look_click_run_and_see_the_result(
     await page.get_by_role("button", name="Read pixel").click()
     await expect(page.locator("#legend li")).to_have_count(1)
     await click_pixel(page, 60, 30)
-    async with page.expect_download() as waiting:
-        await page.get_by_role("button", name="CSV").click()
-    first = next(csv.DictReader((await (await waiting.value).path()).open()))
+    first = (await download_csv(page))[0]
     assert first["x10_y20"] != first["x60_y30"]  # the two materials are two classes
 
     await page.goto(embedded.url + "/collections/browser")
@@ -125,6 +126,18 @@ async def test_a_broken_upload_says_what_is_wrong(
     await page.get_by_role("button", name="Upload", exact=True).click()
     problem = page.locator("#upload-error")
     await expect(problem).to_contain_text(str(BANDS * ROWS * COLUMNS * 2 - 1000))
+
+
+async def test_a_page_that_needs_a_login_comes_back_after_it(
+    embedded: Embedded, page: Page
+) -> None:
+    await page.goto(embedded.url + "/upload?collection=wanted")
+    await page.wait_for_url("**/login?next=**")
+    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("Password").fill(embedded.admin_password)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url("**/upload?collection=wanted")
+    await expect(page.get_by_label("Collection")).to_have_value("wanted")
 
 
 async def test_a_wrong_password_is_refused(embedded: Embedded, page: Page) -> None:
