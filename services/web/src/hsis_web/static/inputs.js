@@ -56,7 +56,7 @@ function controlFor(id, schema, required) {
     return element("input", { class: "form-check-input ms-2", id, type: "checkbox", "data-kind": kind,
       checked: schema.default === true });
   }
-  const value = schema.default ?? undefined;
+  const value = schema.default?.length === 0 ? undefined : schema.default ?? undefined;
   return element("input", {
     class: "form-control form-control-sm", id, required, "data-kind": kind,
     type: numeric ? "number" : "text",
