@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from hsis.errors import Unavailable
+from hsis.errors import InvalidInput, Unavailable
 
 Connection = Any
 """An asyncpg connection, from the pool or not (asyncpg ships no types)."""
@@ -23,9 +23,14 @@ _AWAY = (
 
 @asynccontextmanager
 async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """A connection inside one transaction; Unavailable when Postgres does not answer."""
+    """A connection inside one transaction; Unavailable when Postgres does not answer,
+    InvalidInput for a text that it cannot hold."""
     try:
         async with pool.acquire() as connection, connection.transaction():
             yield connection
+    except asyncpg.CharacterNotInRepertoireError:
+        raise InvalidInput("A text holds the character U+0000, which cannot be.") from None
     except _AWAY as error:
+        if isinstance(error, ValueError):  # the driver's own error for a value it cannot send
+            raise InvalidInput("A text or number of the request cannot be stored.") from error
         raise Unavailable("Postgres does not answer.") from error

@@ -67,7 +67,7 @@ async def log_in_user(
     attempts.check(limited)
     attempts.failed(limited)
     async with transaction(pool) as connection:
-        user = None if "\x00" in name else await users.by_name(connection, name)
+        user = await users.by_name(connection, name)
     if not await passwords.verify(user.password_hash if user else None, password) or user is None:
         raise WrongCredentials(_WRONG)
     attempts.succeeded(limited)
@@ -82,7 +82,8 @@ def log_in_service(
     limited = f"service:{client_id[:200]}"
     expected = settings.service_secrets().get(client_id)
     right = hmac.compare_digest(
-        (expected.get_secret_value() if expected else "").encode(), secret.encode()
+        (expected.get_secret_value() if expected else "").encode(),
+        secret.encode("utf-8", "surrogatepass"),
     )
     if expected is None or not expected.get_secret_value() or not right:
         attempts.check(limited)

@@ -25,7 +25,7 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """The encoded hash, with its salt and parameters."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._hasher.hash, password)
+        return await loop.run_in_executor(self._executor, self._hasher.hash, _bytes(password))
 
     async def verify(self, encoded: str | None, password: str) -> bool:
         """Whether the password is right; False for `encoded` None after the same work."""
@@ -37,6 +37,11 @@ class Passwords:
 
     def _verify(self, encoded: str, password: str) -> bool:
         try:
-            return self._hasher.verify(encoded, password)
+            return self._hasher.verify(encoded, _bytes(password))
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _bytes(password: str) -> bytes:
+    # JSON can hold half a surrogate pair, which is a wrong password and no error.
+    return password.encode("utf-8", "surrogatepass")

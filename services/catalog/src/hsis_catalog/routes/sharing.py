@@ -93,7 +93,7 @@ async def set_public(
 
 
 async def _user(connection: Connection, name: str) -> users.User:
-    user = None if "\x00" in name else await users.by_name(connection, name)
+    user = await users.by_name(connection, name)
     if user is None:
         raise InvalidInput(f"There is no user {name!r}.")
     return user

@@ -27,8 +27,6 @@ async def list_spectra(
     name: Annotated[list[str] | None, Query()] = None,
 ) -> SpectrumList:
     """A collection's spectra by name; all, or those whose name or id is given."""
-    if any("\x00" in entry for entry in name or ()):
-        raise InvalidInput("name holds the character U+0000.")
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
         return SpectrumList(spectra=await spectra.find(connection, collection, name))
@@ -40,8 +38,6 @@ async def add_spectrum(state: CatalogState, caller: KnownCaller, new: NewSpectru
     numbers = [*new.values, *(new.wavelengths_nm or ())]
     if not all(math.isfinite(number) for number in numbers):
         raise InvalidInput("values and wavelengths_nm must be finite numbers.")
-    if any("\x00" in (text or "") for text in (new.name, new.unit, new.source)):
-        raise InvalidInput("A text holds the character U+0000.")
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, new.collection, Role.EDITOR)
         made = await spectra.create(connection, new)

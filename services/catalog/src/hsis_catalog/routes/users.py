@@ -65,7 +65,7 @@ async def delete_user(state: CatalogState, caller: KnownCaller, name: str) -> Re
     if name == caller.name:
         raise Conflict("You cannot remove yourself; let another administrator do it.")
     async with transaction(state.pool) as connection:
-        if "\x00" in name or not await users.delete(connection, name):
+        if not await users.delete(connection, name):
             raise NotFound(f"There is no user {name!r}.")
     return Response(status_code=204)
 

@@ -102,7 +102,7 @@ def _names(body: Mapping[str, Any], name: str) -> list[str] | None:
         return None
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
         raise InvalidQuery(f"{name} must be a list of texts.")
-    if len(names) > MAX_NAMES or any("\x00" in entry for entry in names):
+    if len(names) > MAX_NAMES:
         raise InvalidQuery(f"{name} must be at most {MAX_NAMES} ids.")
     return names or None
 

@@ -1,0 +1,174 @@
+"""Logins of users, services and browsers."""
+
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from hsis_catalog.errors import TooManyAttempts
+from hsis_catalog.login import Attempts
+from hsis_embedded.secrets import SigningKeys
+from tests.catalog.conftest import PASSWORD, Catalog, login
+from tests.support.platform import SERVICE_SECRET, catalog_settings, service_app
+from tests.support.servers import served
+
+ASK = {"X-Requested-With": "fetch"}
+
+
+def scopes(keys: SigningKeys, token: str | None) -> tuple[str, bool]:
+    assert token is not None
+    claims = jwt.decode(
+        token, keys.public_pem, algorithms=["EdDSA"], audience="hsis", issuer="hsis"
+    )
+    return claims["scope"], claims["admin"]
+
+
+async def test_a_token_has_the_scopes_of_its_user(catalog: Catalog, keys: SigningKeys) -> None:
+    assert scopes(keys, catalog.tokens["olga"]) == ("read write", False)
+    assert scopes(keys, catalog.tokens["admin"]) == ("read write admin", True)
+    assert scopes(keys, catalog.tokens["service"]) == ("service", False)
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"username": "olga", "password": "wrong"}, 401),
+        ({"username": "nobody", "password": "wrong"}, 401),
+        ({"username": "nul\x00", "password": "wrong"}, 400),
+        ({"username": "olga"}, 400),
+        ({"grant_type": "implicit", "username": "olga", "password": PASSWORD}, 400),
+        ({"grant_type": "client_credentials", "client_id": "ingest", "client_secret": "x"}, 401),
+        ({"grant_type": "client_credentials", "client_id": "other", "client_secret": ""}, 401),
+        (
+            {
+                "grant_type": "client_credentials",
+                "client_id": "tiles",
+                "client_secret": SERVICE_SECRET + "ingest",
+            },
+            401,
+        ),
+    ],
+)
+async def test_a_wrong_login_is_refused(
+    catalog: Catalog, form: dict[str, str], status: int
+) -> None:
+    answer = await catalog.http.post("/auth/token", data=form)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    if "password" in form and status == 401:
+        assert answer.json()["detail"] == "The name or the password is wrong."
+
+
+async def test_an_unknown_user_costs_as_much_as_a_wrong_password(catalog: Catalog) -> None:
+    async def seconds(name: str) -> float:
+        form = {"username": name, "password": "wrong"}
+        started = time.perf_counter()
+        assert (await catalog.http.post("/auth/token", data=form)).status_code == 401
+        return time.perf_counter() - started
+
+    await seconds("vera")
+    known = statistics.median([await seconds("vera") for _ in range(5)])
+    unknown = statistics.median([await seconds(f"nobody-{i}") for i in range(5)])
+    assert unknown > known / 3  # without a hash to check it would be a twentieth
+
+
+async def test_too_many_failures_lock_the_name_for_a_while(
+    keys: SigningKeys, database: Callable[[str], Awaitable[dict[str, Any]]]
+) -> None:
+    settings = catalog_settings(keys) | await database("catalog")
+    app = service_app(
+        "hsis_catalog", token_public_key=keys.public_pem, login_failures_max=2, **settings
+    )
+    password = settings["admin_password"]
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+    ):
+        for tried, status in (("x", 401), (password, 200), ("x", 401), ("x", 401), (password, 429)):
+            form = {"username": "admin", "password": tried}
+            answer = await http.post("/auth/token", data=form)
+            assert answer.status_code == status
+        assert answer.json()["type"] == "urn:hsis:problem:too-many-attempts"
+        other = await http.post("/auth/token", data={"username": "other", "password": "x"})
+        assert other.status_code == 401
+
+
+def test_failures_are_forgotten_after_the_window() -> None:
+    attempts = Attempts(most=1, window_s=0.05)
+    attempts.failed("name")
+    with pytest.raises(TooManyAttempts):
+        attempts.check("name")
+    time.sleep(0.06)
+    attempts.check("name")
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_a_browser_logs_in_and_out_by_cookie(catalog: Catalog, form: bool) -> None:
+    credentials = {"username": "olga", "password": PASSWORD}
+    async with httpx.AsyncClient(base_url=catalog.http.base_url, trust_env=False) as browser:
+        opened = await browser.post(
+            "/auth/session", **({"data": credentials} if form else {"json": credentials})
+        )
+        assert opened.status_code == 204
+        cookie = opened.headers["Set-Cookie"].lower()
+        assert cookie.startswith("hsis_token=")
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert "secure" not in cookie  # this origin is http
+        me = await browser.get("/auth/me")
+        assert (me.json()["name"], me.json()["admin"]) == ("olga", False)
+        new = {"id": f"by-cookie-{form}"}
+        assert (await browser.post("/stac/collections", json=new)).status_code == 403
+        made = await browser.post("/stac/collections", json=new, headers=ASK)
+        assert made.status_code == 201
+        assert (await browser.delete("/auth/session")).status_code == 403
+        assert (await browser.delete("/auth/session", headers=ASK)).status_code == 204
+        assert (await browser.get("/auth/me")).status_code == 401
+
+
+async def test_a_session_behind_tls_is_secure(catalog: Catalog) -> None:
+    opened = await catalog.http.post(
+        "/auth/session",
+        json={"username": "olga", "password": PASSWORD},
+        headers={"X-Forwarded-Proto": "https"},
+    )
+    catalog.http.cookies.clear()
+    assert "secure" in opened.headers["Set-Cookie"].lower()
+
+
+async def test_a_removed_user_is_out_at_once(catalog: Catalog) -> None:
+    body = {"name": "guest", "password": PASSWORD, "admin": True}
+    made = await catalog.done("admin", "POST", "/auth/users", body)
+    assert made["admin"] is True
+    assert "password" not in "".join(made)
+    assert (await catalog.call("admin", "POST", "/auth/users", body)).status_code == 409
+    catalog.tokens["guest"] = await login(catalog.http, "guest", PASSWORD)
+    listed = await catalog.done("guest", "GET", "/auth/users")
+    assert "guest" in [user["name"] for user in listed["users"]]
+    assert (await catalog.call("guest", "DELETE", "/auth/users/guest")).status_code == 409
+    await catalog.done("admin", "DELETE", "/auth/users/guest")
+    for path in ("/auth/users", "/auth/access/private", "/stac/collections"):
+        assert (await catalog.call("guest", "GET", path)).status_code == 401
+    assert (await catalog.call("admin", "DELETE", "/auth/users/guest")).status_code == 404
+
+
+async def test_the_first_user_keeps_its_password_when_started_again(
+    keys: SigningKeys, database: Callable[[str], Awaitable[dict[str, Any]]]
+) -> None:
+    settings = catalog_settings(keys) | await database("catalog")
+    for given in ("the first password", "another password"):
+        app = service_app(
+            "hsis_catalog",
+            token_public_key=keys.public_pem,
+            **settings | {"admin_password": given},
+        )
+        async with (
+            served(app) as url,
+            httpx.AsyncClient(base_url=url, trust_env=False) as http,
+        ):
+            await login(http, "admin", "the first password")
+            assert (await http.get("/readyz")).json()["checks"] == {"postgres": "ok"}

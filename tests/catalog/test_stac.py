@@ -1,0 +1,204 @@
+"""Collections and items: stored, shown with links, removed."""
+
+import asyncio
+import json
+from typing import Any
+
+import pystac
+import pytest
+from pystac_client import Client
+
+from tests.catalog.conftest import Catalog
+from tests.catalog.documents import item
+
+ITEMS = "/stac/collections/private/items"
+
+
+async def test_an_item_comes_back_with_its_bands_and_absolute_links(catalog: Catalog) -> None:
+    origin = str(catalog.http.base_url).rstrip("/")
+    sent = item("one", bbox=[10.0, 50.0, 11.0, 51.0], gsd=30) | {
+        "links": [
+            {"rel": "derived_from", "href": ITEMS + "/zero"},
+            {"rel": "self", "href": "https://elsewhere.example/one"},
+        ]
+    }
+    made = await catalog.done("edda", "POST", ITEMS, sent)
+    shown = await catalog.done("vera", "GET", ITEMS + "/one")
+    assert made == shown
+    assert shown["properties"] == {"datetime": "2024-06-01T10:30:00Z", "gsd": 30}
+    assert shown["assets"]["cube"]["bands"] == [{"name": "1"}, {"name": "2"}]
+    assert shown["assets"]["cube"]["href"] == f"{origin}/blobs/cubes/private/one/cube.zarr"
+    assert {link["rel"]: link["href"] for link in shown["links"]} == {
+        "root": f"{origin}/stac",
+        "parent": f"{origin}/stac/collections/private",
+        "collection": f"{origin}/stac/collections/private",
+        "self": f"{origin}{ITEMS}/one",
+        "derived_from": f"{origin}{ITEMS}/zero",
+    }
+    read = pystac.Item.from_dict(shown, preserve_dict=True)
+    assert (read.collection_id, read.bbox) == ("private", [10.0, 50.0, 11.0, 51.0])
+    [listed] = (await catalog.done("vera", "GET", ITEMS + "?ids=one"))["features"]
+    assert "bands" not in listed["assets"]["cube"]
+    assert (await catalog.call("edda", "POST", ITEMS, sent)).status_code == 409
+
+
+async def test_links_follow_the_edge(catalog: Catalog) -> None:
+    token = catalog.tokens["vera"]
+    answer = await catalog.http.get(
+        "/stac/collections/private",
+        headers={
+            "Authorization": f"Bearer {token}",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "hsis.example",
+        },
+    )
+    [own] = [link["href"] for link in answer.json()["links"] if link["rel"] == "self"]
+    assert own == "https://hsis.example/stac/collections/private"
+
+
+async def test_an_item_sent_back_as_it_came_stays_relative(catalog: Catalog) -> None:
+    await catalog.done("edda", "POST", ITEMS, item("round"))
+    shown = await catalog.done("edda", "GET", ITEMS + "/round")
+    shown["properties"]["title"] = "changed"
+    await catalog.done("edda", "PUT", ITEMS + "/round", shown)
+    answer = await catalog.http.get(
+        ITEMS + "/round",
+        headers={
+            "Authorization": f"Bearer {catalog.tokens['vera']}",
+            "X-Forwarded-Host": "other.example",
+        },
+    )
+    again = answer.json()
+    assert again["properties"]["title"] == "changed"
+    assert again["assets"]["cube"]["href"].startswith("http://other.example/blobs/")
+    assert len(again["links"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"type": "Collection"}, "type"),
+        ({"id": "../escape"}, "id"),
+        ({"id": 5}, "id"),
+        ({"stac_version": "0.9.0"}, "stac_version"),
+        ({"collection": "other"}, "collection"),
+        ({"properties": None}, "properties"),
+        ({"properties": {}}, "start_datetime"),
+        ({"properties": {"datetime": "2024-06-01"}}, "datetime"),
+        ({"properties": {"datetime": "9999-12-31T23:59:59-23:59"}}, "datetime"),
+        (
+            {
+                "properties": {
+                    "datetime": None,
+                    "start_datetime": "2024-06-02T00:00:00Z",
+                    "end_datetime": "2024-06-01T00:00:00Z",
+                }
+            },
+            "after",
+        ),
+        ({"geometry": {"type": "Point", "coordinates": [1, 2]}}, "bbox"),
+        ({"geometry": {"type": "Blob", "coordinates": [1, 2]}, "bbox": [1, 2, 1, 2]}, "geometry"),
+        (
+            {"geometry": {"type": "Point", "coordinates": [1, 2]}, "bbox": [1, 95, 2, 96]},
+            "latitudes",
+        ),
+        ({"assets": {"a": {}}}, "assets.a.href"),
+        ({"assets": {"a": {"href": "javascript:alert(1)"}}}, "assets.a.href"),
+        ({"assets": []}, "assets"),
+        ({"links": [{"rel": 1, "href": "/x"}]}, "link"),
+        ({"links": {}}, "links"),
+        ({"properties": {"datetime": "2024-06-01T00:00:00Z", "t": "a\x00"}}, "U+0000"),
+        ({"properties": {"datetime": "2024-06-01T00:00:00Z", "t": "\ud800"}}, "surrogate"),
+        ({"properties": {"datetime": "2024-06-01T00:00:00Z", "t": float("nan")}}, "NaN"),
+    ],
+)
+async def test_an_item_that_cannot_be_is_refused_with_the_reason(
+    catalog: Catalog, change: dict[str, Any], word: str
+) -> None:
+    answer = await catalog.call(
+        "edda", "POST", ITEMS, content=json.dumps(item("bad") | change).encode()
+    )
+    assert answer.status_code == 400, answer.text
+    assert set(answer.json()) == {"code", "description", "request_id"}
+    assert answer.json()["code"] == "invalid-document"
+    assert word in answer.json()["description"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"a": 1e999}'])
+async def test_a_body_that_is_no_object_is_refused(catalog: Catalog, body: bytes) -> None:
+    answer = await catalog.call("edda", "POST", ITEMS, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid-document"
+
+
+async def test_a_removed_item_waits_in_the_outbox(catalog: Catalog) -> None:
+    document = item("gone")
+    document["assets"] |= {
+        "original": {"href": "/blobs/raw/private/upload-1/a.hdr"},
+        "original-2": {"href": "/blobs/raw/private/upload-1/a.img"},
+        "foreign": {"href": "/blobs/raw/another/upload-2/a.img"},
+        "whole": {"href": "/blobs/raw/private/"},
+        "outside": {"href": "https://elsewhere.example/blobs/raw/private/upload-3/a"},
+    }
+    await catalog.done("edda", "POST", ITEMS, document)
+    assert (await catalog.call("olga", "DELETE", "/stac/collections/private")).status_code == 409
+    await catalog.done("edda", "DELETE", ITEMS + "/gone")
+    assert (await catalog.call("vera", "GET", ITEMS + "/gone")).status_code == 404
+    removed = (await catalog.done("service", "GET", "/stac/removed-items"))["removed"]
+    [entry] = [entry for entry in removed if entry["item"] == "gone"]
+    assert entry["collection"] == "private"
+    assert entry["raw_prefixes"] == ["raw/private/upload-1/"]
+    for _ in range(2):
+        await catalog.done("service", "DELETE", f"/stac/removed-items/{entry['seq']}")
+    removed = (await catalog.done("service", "GET", "/stac/removed-items"))["removed"]
+    assert entry not in removed
+
+
+async def test_a_collection_lives_and_ends(catalog: Catalog) -> None:
+    path = "/stac/collections/brief"
+    made = await catalog.done("olga", "POST", "/stac/collections", {"id": "brief"})
+    pystac.Collection.from_dict(made, preserve_dict=True)
+    changed = made | {"title": "A title", "description": "What it is"}
+    await catalog.done("olga", "PUT", path, changed)
+    shown = await catalog.done("olga", "GET", path)
+    assert (shown["title"], shown["description"]) == ("A title", "What it is")
+    assert [link["rel"] for link in shown["links"]] == ["root", "parent", "self", "items"]
+    wrong = await catalog.call("olga", "PUT", path, {"id": "other"})
+    assert wrong.status_code == 400
+    await catalog.done("olga", "POST", path + "/items", item("last"))
+    full = await catalog.call("olga", "DELETE", path)
+    assert (full.status_code, full.json()["code"]) == (409, "collection-not-empty")
+    await catalog.done("olga", "DELETE", path + "/items/last")
+    await catalog.done("olga", "DELETE", path)
+    assert (await catalog.call("olga", "GET", path)).status_code == 404
+
+
+async def test_the_landing_page_leads_everywhere(catalog: Catalog) -> None:
+    landing = await catalog.done("anonymous", "GET", "/stac")
+    pystac.Catalog.from_dict(landing, preserve_dict=True)
+    conformance = await catalog.done("anonymous", "GET", "/stac/conformance")
+    assert landing["conformsTo"] == conformance["conformsTo"]
+    links = {link["rel"]: link["href"] for link in landing["links"]}
+    assert {"root", "self", "conformance", "data", "search", "service-desc"} <= links.keys()
+    for rel in ("self", "conformance", "data", "service-desc", "search"):
+        assert (await catalog.http.get(links[rel])).status_code == 200, rel
+    missing = await catalog.call("anonymous", "GET", "/stac/nowhere")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not-found")
+
+
+async def test_pystac_client_reads_it(catalog: Catalog) -> None:
+    for number in range(3):
+        await catalog.done("edda", "POST", ITEMS, item(f"client-{number}"))
+    url = f"{catalog.http.base_url}".rstrip("/") + "/stac"
+    headers = {"Authorization": f"Bearer {catalog.tokens['vera']}"}
+
+    def read() -> tuple[list[str], list[str]]:
+        client = Client.open(url, headers=headers)
+        found = client.search(
+            collections=["private"], ids=[f"client-{n}" for n in range(3)], limit=1
+        )
+        return [c.id for c in client.get_collections()], [i.id for i in found.items()]
+
+    collections, items = await asyncio.to_thread(read)
+    assert collections == ["private"]
+    assert items == ["client-2", "client-1", "client-0"]
