@@ -1,15 +1,17 @@
 """GeoTIFF, with what each band says of itself in its tags."""
 
+import contextvars
 import math
 import struct
 import threading
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from hsis.cube.layout import CubeInfo
@@ -39,9 +41,19 @@ class GeoTiffSource:
         self._name = data.name
         self._file = SingleFile(data)
         self._lock = threading.Lock()
+        # rasterio keeps openers in a context variable: every call goes through one context,
+        # whichever thread of the executor makes it.
+        self._context = contextvars.copy_context()
+        self._context.run(self._open, data)
+
+    def _open(self, data: ByteSource) -> None:
         with rasterio.Env(**GDAL_OPTIONS):
             try:
-                self._dataset = rasterio.open(self._file.path, driver="GTiff", opener=self._file)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # many cubes are so
+                    self._dataset = rasterio.open(
+                        self._file.path, driver="GTiff", opener=self._file
+                    )
             except RasterioError as error:
                 raise self._fault(error) from error
             try:
@@ -55,9 +67,18 @@ class GeoTiffSource:
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
         """A window, shape (band, y, x); TruncatedFile where GDAL cannot read it."""
+        with self._lock:
+            return self._context.run(self._read, bands, rows, columns)
+
+    def close(self) -> None:
+        """Close the dataset."""
+        with self._lock:
+            self._context.run(self._dataset.close)
+
+    def _read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
         window = Window.from_slices((rows.start, rows.stop), (columns.start, columns.stop))
         numbers = list(range(bands.start + 1, bands.stop + 1))
-        with self._lock, rasterio.Env(**GDAL_OPTIONS):
+        with rasterio.Env(**GDAL_OPTIONS):
             try:
                 values: NDArray[Any] = self._dataset.read(numbers, window=window)
             except RasterioError as error:
@@ -65,10 +86,6 @@ class GeoTiffSource:
         if self._file.error is not None:  # GDAL makes do with what it got
             raise self._file.error
         return values
-
-    def close(self) -> None:
-        """Close the dataset."""
-        self._dataset.close()
 
     def _fault(self, error: Exception) -> Exception:
         """What really went wrong: the store did not answer, or the file is damaged."""
