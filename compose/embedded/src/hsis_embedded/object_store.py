@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-UNFINISHED = ".rclone_temp_put_*"
+UNFINISHED = ".rclone_temp_*"
 """Temporary objects that a killed store leaves behind; never visible, never finished."""
 
 
@@ -36,6 +36,7 @@ class ObjectStore:
             "s3",
             f"--addr=127.0.0.1:{self.port}",
             "--vfs-cache-mode=off",
+            "--vfs-read-wait=0s",
             "--dir-perms=0700",
             "--file-perms=0600",
             str(self.folder),
