@@ -28,9 +28,7 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     try:
         async with pool.acquire() as connection, connection.transaction():
             yield connection
-    except asyncpg.CharacterNotInRepertoireError:
-        raise InvalidInput("A text holds the character U+0000, which cannot be.") from None
+    except asyncpg.DataError as error:  # U+0000, half a surrogate pair
+        raise InvalidInput("The request holds a text that cannot be stored.") from error
     except _AWAY as error:
-        if isinstance(error, ValueError):  # the driver's own error for a value it cannot send
-            raise InvalidInput("A text or number of the request cannot be stored.") from error
         raise Unavailable("Postgres does not answer.") from error
