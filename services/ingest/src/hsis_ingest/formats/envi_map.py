@@ -60,13 +60,15 @@ def _crs_wkt(fields: dict[str, str], info: list[str]) -> str | None:
     text = fields.get("coordinate system string", "").strip()
     if text:
         try:
-            wkt: str = CRS.from_wkt(text, morph_from_esri_dialect=True).to_wkt()
+            crs = CRS.from_wkt(text, morph_from_esri_dialect=True)
+            code = crs.to_epsg()  # the register's own words, where it is a registered one
+            wkt: str = (CRS.from_epsg(code) if code else crs).to_wkt()
         except CRSError:
             pass  # programs write strings of their own; map info may still say it
         else:
             return wkt
-    code = _epsg(info)
-    return CRS.from_string(code).to_wkt() if code else None
+    said = _epsg(info)
+    return CRS.from_string(said).to_wkt() if said else None
 
 
 def _epsg(info: list[str]) -> str | None:

@@ -1,0 +1,57 @@
+"""Which reader a group of files gets, and what is said where none fits."""
+
+import pytest
+
+from hsis_ingest.detect import open_source
+from hsis_ingest.errors import (
+    HeaderMismatch,
+    MissingData,
+    MissingHeader,
+    TruncatedFile,
+    UnknownFormat,
+    UnsupportedFormat,
+)
+from hsis_ingest.formats.source import ReadOptions
+from tests.ingest.files import MemoryFile
+
+HEADER = (
+    b"ENVI\nsamples = 3\nlines = 2\nbands = 2\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
+)
+
+
+def opened(**files):
+    named = [MemoryFile(name.replace("_", "."), content) for name, content in files.items()]
+    return open_source(named, ReadOptions())
+
+
+def test_a_header_finds_its_data_whatever_its_first_bytes():
+    assert opened(c_hdr=HEADER, c_raw=b"II*\0" + bytes(8)).format_name == "ENVI"
+    assert opened(c_raw=bytes(12), other=HEADER).format_name == "ENVI"
+
+
+def test_a_header_chooses_its_namesake():
+    source = opened(c_hdr=HEADER, c_raw=bytes(12), notes_txt=b"words")
+    assert source.info.shape == (2, 2, 3)
+    assert opened(c_raw_hdr=HEADER, c_raw=bytes(12), d_raw=b"").info.shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "message"),
+    [
+        ({"c_raw": b"\1" * 12}, MissingHeader, "c.raw.*ENVI header"),
+        ({"c_bil": b"\1" * 12, "d_bsq": b"\1"}, MissingHeader, "ENVI header"),
+        ({"c_hdr": HEADER}, MissingData, "c.hdr is an ENVI header; upload its data"),
+        ({"c_hdr": HEADER, "d_raw": b"", "e_raw": b""}, MissingData, "d.raw, e.raw"),
+        ({"c_txt": b"some words"}, UnknownFormat, "c.txt.*ENVI.*GeoTIFF.*MATLAB.*npy"),
+        ({"c_jpg": b"\xff\xd8\xff\xe0"}, UnknownFormat, "c.jpg"),
+        ({"c_hdr": b"not envi", "c_raw": b"\1"}, UnknownFormat, "first line is not `ENVI`"),
+        ({"c_raw": b""}, TruncatedFile, "empty"),
+        ({"c_tif": b"II*\0"}, TruncatedFile, "4 bytes"),
+        ({"c_h5": b"\x89HDF\r\n\x1a\n"}, UnsupportedFormat, "HDF5"),
+        ({"c_npy": b"\x93NUMPY", "d_tif": b"II*\0"}, UnsupportedFormat, "one by one"),
+        ({"c_hdr": b"ENVI\n", "c_raw": b"\1"}, HeaderMismatch, "`samples`"),
+    ],
+)
+def test_what_does_not_fit_is_told(files, error, message):
+    with pytest.raises(error, match=message):
+        opened(**files)

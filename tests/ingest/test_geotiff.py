@@ -1,0 +1,139 @@
+"""GeoTIFF against rasterio reading the same file from disk."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import rasterio
+
+from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
+from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
+
+
+def written(path, values, *, tags=(), dataset_tags=None, **profile):
+    profile = {
+        "driver": "GTiff", "count": values.shape[0], "height": values.shape[1],
+        "width": values.shape[2], "dtype": values.dtype, "crs": "EPSG:32633",
+        "transform": rasterio.Affine(30, 0, 300000, 0, -30, 5800000),
+    } | profile  # fmt: skip
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(values)
+        for band, entry in enumerate(tags, start=1):
+            dataset.update_tags(band, **entry)
+        dataset.update_tags(**(dataset_tags or {}))
+    return path
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(1).integers(0, 9999, (5, 70, 90)).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"interleave": "band"},
+        {"interleave": "pixel"},
+        {"tiled": True, "blockxsize": 32, "blockysize": 16, "compress": "deflate", "predictor": 2},
+        {"BIGTIFF": "YES", "compress": "lzw"},
+        {"ENDIANNESS": "BIG"},
+    ],
+    ids=str,
+)
+def test_values_and_windows(tmp_path, values, profile):
+    path = written(tmp_path / "cube.tif", values, **profile)
+    source = open_files(path)
+    np.testing.assert_array_equal(whole(source), values)
+    part = source.read(slice(1, 4), slice(10, 41), slice(33, 90))
+    np.testing.assert_array_equal(part, values[1:4, 10:41, 33:90])
+    assert part.dtype == values.dtype
+
+
+def test_only_what_is_needed_is_read(tmp_path):
+    values = np.ones((50, 200, 200), np.uint8)
+    file = file_of(written(tmp_path / "cube.tif", values, interleave="band", blockysize=200))
+    source = opened([file])
+    file.reads.clear()
+    source.read(slice(3, 4), slice(0, 200), slice(0, 200))
+    assert sum(length for _, length in file.reads) < 2 * 200 * 200 + 20_000
+
+
+def test_reads_come_from_any_thread(tmp_path, values):
+    source = open_files(written(tmp_path / "cube.tif", values, blockysize=8))
+    with ThreadPoolExecutor(4) as threads:
+        parts = list(
+            threads.map(
+                lambda y: source.read(slice(0, 5), slice(y, y + 7), slice(0, 90)), range(63)
+            )
+        )
+    for y, part in enumerate(parts):
+        np.testing.assert_array_equal(part, values[:, y : y + 7])
+
+
+def test_tags_of_bands_and_dataset(tmp_path, values):
+    tags = [
+        {"wavelength": str(0.4 + band / 10), "fwhm": "0.01", "bbl": str(int(band != 2)),
+         "wavelength_units": "Micrometers"}
+        for band in range(5)
+    ]  # fmt: skip
+    path = written(
+        tmp_path / "cube.tif", values, tags=tags, nodata=-1,
+        dataset_tags={"start_time": "2022-07-24T10:45:26"},
+    )  # fmt: skip
+    source = open_files(path)
+    assert source.info.wavelengths_nm == pytest.approx((400, 500, 600, 700, 800))
+    assert source.info.fwhm_nm == pytest.approx((10,) * 5)
+    assert source.info.good_bands == (True, True, False, True, True)
+    assert source.info.nodata == -1
+    assert source.info.transform == (30, 0, 300000, 0, -30, 5800000)
+    assert rasterio.CRS.from_wkt(source.info.crs_wkt) == rasterio.CRS.from_epsg(32633)
+    assert source.acquired_at.isoformat() == "2022-07-24T10:45:26+00:00"
+
+
+def test_scale_offset_and_unit(tmp_path, values):
+    path = written(tmp_path / "cube.tif", values)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = (0.5,) * 5
+        dataset.offsets = (2.0,) * 5
+        dataset.units = ("W",) * 5
+        dataset.descriptions = tuple("abcde")
+    info = open_files(path).info
+    assert (info.scale, info.offset, info.unit) == (0.5, 2.0, "W")
+    assert info.band_names == tuple("abcde")
+
+
+def test_different_scales_are_refused(tmp_path, values):
+    path = written(tmp_path / "cube.tif", values)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = (1, 2, 3, 4, 5)
+    with pytest.raises(UnsupportedFormat, match="different scales"):
+        open_files(path)
+
+
+def test_no_place_is_no_transform(tmp_path, values):
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        path = written(tmp_path / "cube.tif", values, crs=None, transform=None)
+    source = open_files(path)
+    assert source.info.crs_wkt is None
+    assert source.info.transform is None
+
+
+@pytest.mark.parametrize("kept", [4, 8, 200, 0.3, 0.99])
+@pytest.mark.parametrize("profile", [{}, {"compress": "deflate", "interleave": "pixel"}], ids=str)
+def test_a_truncated_file_is_refused(tmp_path, values, kept, profile):
+    content = written(tmp_path / "cube.tif", values, **profile).read_bytes()
+    size = int(kept * len(content)) if kept < 1 else kept
+    with pytest.raises(TruncatedFile, match="cube.tif"):
+        whole(opened([MemoryFile("cube.tif", content[:size])]))
+
+
+def test_an_error_of_the_store_is_not_taken_for_a_damaged_file(tmp_path, values):
+    file = file_of(written(tmp_path / "cube.tif", values))
+    source = opened([file])
+
+    def away(offset, length):
+        raise ConnectionError("away")
+
+    file.read_at = away
+    with pytest.raises(ConnectionError):
+        whole(source)
