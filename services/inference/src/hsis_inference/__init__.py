@@ -1,0 +1,1 @@
+"""The inference service: processes over stored cubes, as jobs over leased blocks."""

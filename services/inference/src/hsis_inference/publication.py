@@ -1,0 +1,152 @@
+"""Publishing a result: statistics, overviews, thumbnail, documents, and at last the STAC Item."""
+
+import asyncio
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from hsis.clients.catalog import CatalogClient, StacObject
+from hsis.clients.storage import StorageClient
+from hsis.contracts.blobs import cube_prefix
+from hsis.cube.layout import CubeInfo
+from hsis.cube.reader import StoredCube
+from hsis.cube.stac import Footprint, ItemParts, item_document
+from hsis.cube.statistics import CubeStatistics, StatisticsCollector
+from hsis.cube.writer import write_documents, write_overviews, write_thumbnail
+from hsis.errors import Conflict, NotFound
+from hsis_inference.describe import CODE_VERSION
+from hsis_inference.errors import SourceChanged
+from hsis_inference.jobs import Job
+from hsis_inference.scene import footprints
+
+JOB_PROPERTY = "hsi:job"
+_TIMES = ("datetime", "start_datetime", "end_datetime", "hsi:datetime_source")
+_COPIED = (*_TIMES, "proj:code", "updated")
+
+
+def source_of(item: StacObject) -> StacObject:
+    """What a job keeps of its source item: the place, the times, and the state that it is in."""
+    properties = item["properties"]
+    return {
+        "geometry": item.get("geometry"),
+        "bbox": item.get("bbox"),
+        "properties": {name: properties[name] for name in _COPIED if name in properties},
+    }
+
+
+def result_info(job: Job, source: CubeInfo) -> CubeInfo:
+    """The description of the result cube: the process's bands on the source's grid."""
+    bands = job.plan.result
+    return CubeInfo(
+        shape=(len(bands.names), *source.shape[1:]),
+        dtype=np.dtype(bands.dtype),
+        band_names=bands.names,
+        unit=bands.unit,
+        nodata=bands.nodata,
+        crs_wkt=source.crs_wkt,
+        transform=source.transform,
+    )
+
+
+async def publish(
+    job: Job,
+    info: CubeInfo,
+    catalog: CatalogClient,
+    storage: StorageClient,
+    executor: Executor,
+    software: dict[str, str],
+) -> None:
+    """Complete the stored result and register its item; doing it again ends in the same state.
+
+    SourceChanged where the source is not the one that was read, Conflict where another item has
+    the result's id.
+    """
+    await _check_source(job, catalog)
+
+    async def put(key: str, content: bytes, kind: str) -> None:
+        await storage.put(key, content, content_type=kind)
+
+    prefix = cube_prefix(job.collection, job.result_item)
+    categorical = bool(job.plan.result.classes)
+    statistics = await _statistics(StoredCube(storage, prefix, info, executor), executor)
+    await write_overviews(storage, put, prefix, info, executor, categorical=categorical)
+    await write_thumbnail(storage, put, job.collection, job.result_item, info, statistics, executor)
+    await write_documents(put, job.collection, job.result_item, info, statistics)
+    await _register(job, item_of(job, info, datetime.now(UTC), software), catalog)
+
+
+def item_of(job: Job, info: CubeInfo, created_at: datetime, software: dict[str, str]) -> StacObject:
+    """The result's STAC Item: the source's place and time, and what made it."""
+    source = job.source
+    footprint = None
+    if source["geometry"] is not None and source["bbox"] is not None:
+        code = source["properties"].get("proj:code")
+        footprint = Footprint(source["geometry"], source["bbox"], code)
+    properties: dict[str, Any] = {
+        name: source["properties"][name] for name in _TIMES if name in source["properties"]
+    }
+    properties |= {
+        "title": f"{job.process} of {job.source_item}",
+        "hsi:process": job.process,
+        "hsi:parameters": job.parameters,
+        "hsi:device": ", ".join(sorted(job.devices)),
+        "hsi:code_version": CODE_VERSION,
+        JOB_PROPERTY: str(job.id),
+        "processing:software": {"hsis-inference": CODE_VERSION, **software},
+    }
+    link = {
+        "rel": "derived_from",
+        "href": f"/stac/collections/{job.collection}/items/{job.source_item}",
+        "type": "application/geo+json",
+        "title": job.source_item,
+    }
+    classes = job.plan.result.classes
+    return item_document(
+        ItemParts(
+            collection=job.collection,
+            item=job.result_item,
+            info=info,
+            footprint=footprint,
+            acquired_at=None,
+            created_at=created_at,
+            properties=properties,
+            links=[link],
+            classes=classes,
+            extensions=("processing", "classification") if classes else ("processing",),
+        )
+    )
+
+
+async def _check_source(job: Job, catalog: CatalogClient) -> None:
+    what = f"The source item {job.source_item!r} in {job.collection!r}"
+    try:
+        item = await catalog.item(job.collection, job.source_item)
+    except NotFound:
+        raise SourceChanged(f"{what} was removed while the job ran.") from None
+    if item["properties"].get("updated") != job.source["properties"].get("updated"):
+        raise SourceChanged(f"{what} was changed while the job ran; run the process again.")
+
+
+async def _statistics(cube: StoredCube, executor: Executor) -> CubeStatistics:
+    info = cube.info
+    collector = StatisticsCollector(info.shape, info.dtype, info.nodata)
+    loop = asyncio.get_running_loop()
+    for block in footprints(*info.shape[1:]):
+        values = await cube.read(None, block.rows, block.columns)
+        await loop.run_in_executor(
+            executor, collector.add, values, 0, block.rows[0], block.columns[0]
+        )
+    return await loop.run_in_executor(executor, collector.result)
+
+
+async def _register(job: Job, document: StacObject, catalog: CatalogClient) -> None:
+    try:
+        await catalog.create_item(job.collection, document)
+    except Conflict:
+        there = await catalog.item(job.collection, job.result_item)
+        if there["properties"].get(JOB_PROPERTY) != str(job.id):
+            raise Conflict(
+                f"Another item {job.result_item!r} was made in {job.collection!r} meanwhile."
+            ) from None

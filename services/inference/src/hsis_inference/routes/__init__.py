@@ -1,0 +1,1 @@
+"""HTTP: /processing (OGC API Processes 1.0)."""
