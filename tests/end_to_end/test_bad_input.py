@@ -76,9 +76,9 @@ def bomb(folder: Path) -> list[Path]:
         (longer, "header-mismatch", ("240", "1000")),
         (without_header, "missing-header", (".hdr",)),
         (unknown, "unknown-format", ("ENVI", "GeoTIFF", "MATLAB")),
-        (truncated, "truncated-file", ("8000",)),
+        (truncated, "truncated-file", ("6628", "8128")),
         (nan_only, "no-valid-data", ("NaN",)),
-        (bomb, "decompression-bomb", ("cube",)),
+        (bomb, "decompression-bomb", ("bomb.mat", "matlab_max_ratio")),
     ],
 )
 async def test_each_has_its_own_error_and_leaves_nothing(

@@ -91,11 +91,13 @@ async def test_every_enmap_tile(api: Session, data_folder: Path) -> None:
         assert content.content == tile.read_bytes()
 
 
-async def test_corn_kernel(api: Session, data_folder: Path) -> None:
+async def test_corn_kernel(api: Session, data_folder: Path, tmp_path: Path) -> None:
     folder = data_folder / "corn_kernel"
     header, raw = (folder / f"corn-kernel-hyperspectral.{end}" for end in ("hdr", "raw"))
     uploaded(api, header, raw, "--collection", "corn", "--id", "kernel")
-    source = spectral.io.envi.open(str(header), str(raw))
+    complete = tmp_path / "complete.hdr"  # SPy insists on a byte order, which the file leaves out
+    complete.write_text(header.read_text() + "\nbyte order = 0\n")
+    source = spectral.io.envi.open(str(complete), str(raw))
     values = np.asarray(source.open_memmap()).transpose(2, 0, 1)
     dataset = await assert_equal(api, "corn", "kernel", values)
     np.testing.assert_array_equal(dataset["wavelength_nm"], source.bands.centers)

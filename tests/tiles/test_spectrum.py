@@ -5,7 +5,7 @@ import pytest
 
 from hsis.clients.tiles import TilesClient
 from hsis.cube.layout import CubeInfo
-from hsis_tiles.spectrum import physical_values, spectrum_document
+from hsis_tiles.spectrum import spectrum_document, told_values
 from tests.tiles.conftest import COLLECTION, Tiles
 
 RANDOM = np.random.default_rng(7)
@@ -26,7 +26,7 @@ async def test_stored_integers_are_answered_exactly(tiles: Tiles) -> None:
     }
 
 
-async def test_values_are_physical_and_bands_described(tiles: Tiles) -> None:
+async def test_values_are_as_stored_or_scaled_and_bands_described(tiles: Tiles) -> None:
     values = RANDOM.integers(0, 10_000, (4, 30, 50)).astype(np.int16)
     values[2, 7, 9] = -9999
     path = await tiles.store(
@@ -45,8 +45,13 @@ async def test_values_are_physical_and_bands_described(tiles: Tiles) -> None:
     assert found.good_bands == [True, True, False, True]
     assert found.unit == "reflectance"
     assert found.values[2] is None
-    expected = values[[0, 1, 3], 7, 9].astype(float) * 0.0001 - 0.1
-    assert [found.values[band] for band in (0, 1, 3)] == pytest.approx(expected, rel=1e-12)
+    stored = values[[0, 1, 3], 7, 9]
+    assert [found.values[band] for band in (0, 1, 3)] == stored.tolist()
+    answer = await tiles.get(f"{path}/spectrum", params={"x": 9, "y": 7, "scaled": True})
+    scaled = answer.json()["values"]
+    assert scaled[2] is None
+    expected = stored.astype(float) * 0.0001 - 0.1
+    assert [scaled[band] for band in (0, 1, 3)] == pytest.approx(expected, rel=1e-12)
     assert path == f"/cubes/{COLLECTION}/scaled"
 
 
@@ -74,7 +79,7 @@ async def test_coordinates_must_be_numbers(tiles: Tiles) -> None:
 
 def test_complex_values_are_told_by_their_magnitude() -> None:
     info = CubeInfo((2, 1, 1), np.dtype("complex64"))
-    assert physical_values(np.array([3 + 4j, np.nan], np.complex64), info) == [5.0, None]
+    assert told_values(np.array([3 + 4j, np.nan], np.complex64), info) == [5.0, None]
 
 
 def test_unknown_wavelengths_are_left_out() -> None:

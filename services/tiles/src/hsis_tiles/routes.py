@@ -64,9 +64,10 @@ async def spectrum(
     item: Item,
     x: Annotated[int, Query(description="Column from the left, from 0")],
     y: Annotated[int, Query(description="Row from the top, from 0")],
+    scaled: Annotated[bool, Query(description="Answer `stored * scale + offset`")] = False,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """One pixel's physical values (`stored * scale + offset`), null where there is no data."""
+    """One pixel's values as they were uploaded, or scaled to physical ones; null for no data."""
     name = await state.cubes.name(caller, collection, item)
     headers = _headers(request, name)
     if _unchanged(if_none_match, headers):
@@ -74,7 +75,7 @@ async def spectrum(
 
     async def read(cube: StoredCube, _: CubeName) -> dict[str, Any]:
         check_pixel(cube.info, x, y)
-        return spectrum_document(cube.info, x, y, await cube.spectrum(x, y))
+        return spectrum_document(cube.info, x, y, await cube.spectrum(x, y), scaled=scaled)
 
     return JSONResponse(await state.cubes.use(caller, name, read), headers=headers)
 

@@ -1,4 +1,4 @@
-"""The spectrum of a pixel in physical values."""
+"""The spectrum of a pixel, as stored or in physical values."""
 
 import math
 from typing import Any
@@ -21,24 +21,28 @@ def check_pixel(info: CubeInfo, x: int, y: int) -> None:
         )
 
 
-def physical_values(stored: NDArray[Any], info: CubeInfo) -> list[float | int | None]:
-    """Stored values of any shape (flattened) as `stored * scale + offset`, None where invalid.
+def told_values(
+    stored: NDArray[Any], info: CubeInfo, *, scaled: bool = False
+) -> list[float | int | None]:
+    """Stored values of any shape (flattened), None where invalid.
 
-    With a scale of 1 and an offset of 0 they are the stored numbers themselves, integers of 64
-    bits included; complex values are told by their magnitude.
+    They are the stored numbers themselves, integers of 64 bits included, or, where `scaled`,
+    `stored * scale + offset`; complex values are told by their magnitude.
     """
     values = stored.ravel()
     valid = valid_mask(values, info.nodata)
     if values.dtype.kind == "c":
         values = np.abs(values)
-    if (info.scale, info.offset) != (1.0, 0.0):
+    if scaled and (info.scale, info.offset) != (1.0, 0.0):
         values = values.astype(np.float64) * info.scale + info.offset
     return [
         value if fit else None for value, fit in zip(values.tolist(), valid.tolist(), strict=True)
     ]
 
 
-def spectrum_document(info: CubeInfo, x: int, y: int, stored: NDArray[Any]) -> dict[str, Any]:
+def spectrum_document(
+    info: CubeInfo, x: int, y: int, stored: NDArray[Any], *, scaled: bool = False
+) -> dict[str, Any]:
     """The JSON form of `hsis.contracts.spectra.PixelSpectrum` for stored values of shape (bands,).
 
     Wavelengths are left out (null) where one of them is not a number.
@@ -50,7 +54,7 @@ def spectrum_document(info: CubeInfo, x: int, y: int, stored: NDArray[Any]) -> d
         "x": x,
         "y": y,
         "wavelengths_nm": None if wavelengths is None else list(wavelengths),
-        "values": physical_values(stored, info),
+        "values": told_values(stored, info, scaled=scaled),
         "unit": info.unit,
         "good_bands": list(info.good),
     }
