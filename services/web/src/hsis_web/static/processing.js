@@ -112,7 +112,7 @@ function followEvents(id) {
       show(state);
       if (FINAL.has(state.status)) end(state);
     };
-    for (const name of ["message", "status", "job", "progress"]) events.addEventListener(name, take);
+    events.addEventListener("message", take);
     events.addEventListener("error", () => end(null));
   });
 }
@@ -126,28 +126,11 @@ function show(state) {
 async function finish(state) {
   if (state.status === "failed") showError(new Error(state.error?.detail || state.message || "The process failed."));
   if (state.status !== "successful") return;
-  const results = await get(path("processing", "jobs", state.jobID) + "/results");
-  const found = resultItem(results) ?? resultItem({ links: state.links });
-  if (!found) return;
-  $("result").href = path("items", ...found);
+  const { result } = await get(path("processing", "jobs", state.jobID) + "/results");
+  const [, collection, item] = /\/stac\/collections\/([^/]+)\/items\/([^/?]+)/.exec(result.href);
+  $("result").href = `/items/${collection}/${item}`;
   $("result").hidden = false;
   $("result").focus();
-}
-
-/** Collection and item of the result: of `{collection, id}` or of a link to a STAC Item. */
-function resultItem(value) {
-  if (typeof value === "string") {
-    const found = /\/stac\/collections\/([^/]+)\/items\/([^/?]+)/.exec(value);
-    return found ? found.slice(1).map(decodeURIComponent) : null;
-  }
-  if (typeof value !== "object" || value === null) return null;
-  const id = value.item ?? value.id;
-  if (typeof value.collection === "string" && typeof id === "string") return [value.collection, id];
-  for (const part of Object.values(value)) {
-    const found = resultItem(part);
-    if (found) return found;
-  }
-  return null;
 }
 
 function showError(error) {
