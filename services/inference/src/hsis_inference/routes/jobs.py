@@ -127,13 +127,14 @@ async def _visible(state: State, caller: Caller, job: uuid.UUID) -> Job:
 
 async def _changes(state: State, job: Job, origin: str) -> AsyncIterator[str]:
     """The job's documents as events, one at the start and one a change."""
-    told: Job | None = None
+    told: JobInfo | None = None
     quiet_since = time.monotonic()
     current: Job | None = job
     while current is not None:
-        if current != told:
-            yield f"data: {job_info(current, origin).model_dump_json(by_alias=True)}\n\n"
-            told, quiet_since = current, time.monotonic()
+        info = job_info(current, origin)
+        if info != told:
+            yield f"data: {info.model_dump_json(by_alias=True)}\n\n"
+            told, quiet_since = info, time.monotonic()
         elif time.monotonic() - quiet_since >= KEEP_ALIVE_S:
             yield ": still there\n\n"
             quiet_since = time.monotonic()
