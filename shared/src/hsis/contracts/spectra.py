@@ -54,8 +54,8 @@ class PixelSpectrum(BaseModel):
     """The spectrum of one pixel of a stored cube; (0, 0) is the upper left pixel.
 
     A list has one entry a band. Values are those that were uploaded, in stored units (the physical
-    one, in `unit`, is `stored * scale + offset`). A value is null where the cube has no data (its nodata value, or
-    NaN); `good_bands` is true where the band is fit for use.
+    one, in `unit`, is `stored * scale + offset`). A value is null where the cube has no data (its
+    nodata value, or NaN); `good_bands` is true where the band is fit for use.
     """
 
     x: int
