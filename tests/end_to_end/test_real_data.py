@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 import scipy.io
 import spectral.io.envi
 from tests.support.api import Session, open_cube, session
