@@ -10,8 +10,9 @@ export function itemCard(item) {
     ? element("img", { class: "card-img-top thumbnail", src: local(thumbnail.href), alt: "", loading: "lazy" })
     : element("div", { class: "card-img-top thumbnail" });
   const about = item.properties;
+  const bands = about["hsi:band_count"];
   const details = [
-    about["hsi:band_count"] && `${about["hsi:band_count"]} bands`,
+    bands && `${bands} ${bands === 1 ? "band" : "bands"}`,
     about.datetime?.slice(0, 10),
   ].filter(Boolean).join(" · ");
   const link = element("a", { class: "stretched-link text-break", href }, item.id);

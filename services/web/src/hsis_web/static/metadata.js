@@ -15,8 +15,17 @@ const LABELS = {
 };
 const HIDDEN = new Set(["cube:dimensions", "updated", "proj:wkt2", "proj:shape", "hsi:datetime_source"]);
 
+const LONG_TEXT = 200;
+
 function text(value) {
+  if (typeof value === "number") return String(Number(value.toPrecision(10)));
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+}
+
+/** Long values, such as the spectra that a process was given, are shown on demand. */
+function folded(shown) {
+  if (shown.length <= LONG_TEXT) return shown;
+  return element("details", {}, element("summary", {}, `${shown.slice(0, 60)}…`), shown);
 }
 
 function row(label, ...content) {
@@ -33,7 +42,7 @@ export function showMetadata(item, shape) {
   for (const name of order) {
     const value = item.properties[name];
     if (name === "datetime" && item.properties["hsi:datetime_source"] === "upload") continue; // not the scene's
-    if (value !== null) rows.push(row(LABELS[name] ?? name, text(value)));
+    if (value !== null) rows.push(row(LABELS[name] ?? name, folded(text(value))));
   }
   for (const [name, label] of [["unit", "Unit"], ["nodata", "No data"], ["raster:scale", "Scale"],
     ["raster:offset", "Offset"]]) {

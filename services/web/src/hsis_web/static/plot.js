@@ -75,9 +75,8 @@ function shadeBadBands(svg, spectrum, positions, ascending, toX) {
   });
 }
 
-function drawAxes(svg, xRange, yRange, toX, toY, xTitle, yTitle) {
+function drawAxes(svg, xs, yRange, toX, toY, xTitle, yTitle) {
   const bottom = HEIGHT - MARGIN.bottom;
-  const xs = ticks(...xRange, 8);
   for (const x of xs) {
     svg.append(svgElement("line", { class: "grid", x1: toX(x), x2: toX(x), y1: MARGIN.top, y2: bottom }));
     svg.append(svgElement("text", { x: toX(x), y: bottom + 15, "text-anchor": "middle" },
@@ -117,8 +116,9 @@ export function drawPlot(svg, entries) {
     + ((x - xRange[0]) / (xRange[1] - xRange[0])) * (WIDTH - MARGIN.left - MARGIN.right);
   const toY = (y) => HEIGHT - MARGIN.bottom
     - ((y - yRange[0]) / (yRange[1] - yRange[0])) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const xTicks = positions.length === 1 ? positions : ticks(...xRange, 8);
   shadeBadBands(svg, entries[0].spectrum, positions, ascending, toX);
-  drawAxes(svg, xRange, yRange, toX, toY, title, entries[0].spectrum.unit || "Value");
+  drawAxes(svg, xTicks, yRange, toX, toY, title, entries[0].spectrum.unit || "Value");
   for (const { spectrum, colour, label } of entries) {
     const line = svgElement("path", { class: "spectrum", stroke: colour,
       d: linePath(spectrum, positions, ascending, toX, toY) });

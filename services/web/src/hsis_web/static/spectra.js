@@ -22,7 +22,8 @@ export class SpectrumBoard {
 
   async add(x, y) {
     if (this.entries.some((entry) => entry.spectrum.x === x && entry.spectrum.y === y)) return;
-    const spectrum = await get(`${this.cubeUrl}/spectrum?x=${x}&y=${y}`);
+    // Physical values: the plot is in their unit, and processes take reference spectra in it.
+    const spectrum = await get(`${this.cubeUrl}/spectrum?x=${x}&y=${y}&scaled=true`);
     const colour = COLOURS[this.taken % COLOURS.length];
     this.taken += 1;
     this.change([...this.entries, { spectrum, colour, label: `(${x}, ${y})` }]);
