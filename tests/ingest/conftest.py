@@ -1,10 +1,31 @@
 """What ingest's tests share."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
+import httpx
 import pytest
 
+from hsis.clients.catalog import CatalogClient
+from hsis.clients.ingest import IngestClient
+from hsis.clients.storage import StorageClient
+from hsis.contracts.uploads import Upload, UploadRequest
+from hsis_embedded.object_store import ObjectStore
+from hsis_embedded.readiness import free_port
+from hsis_embedded.secrets import SigningKeys
 from tests.ingest import files
+from tests.support.platform import (
+    ADMIN_PASSWORD,
+    SERVICE_SECRET,
+    catalog_settings,
+    fresh_bucket,
+    service_app,
+    storage_settings,
+)
+from tests.support.servers import served
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +33,130 @@ def _sources_are_closed() -> Iterator[None]:
     yield
     while files.OPEN:
         files.OPEN.pop().close()
+
+
+@dataclass
+class Ingest:
+    """Catalog, storage-proxy and ingest, with clients of the administrator."""
+
+    settings: dict[str, Any]
+    http: httpx.AsyncClient
+    url: str
+    catalog_url: str
+    storage_url: str
+    admin_token: str
+    make_token: Callable[..., str]
+
+    @property
+    def client(self) -> IngestClient:
+        return IngestClient(self.http, self.url)
+
+    @property
+    def catalog(self) -> CatalogClient:
+        return CatalogClient(self.http, self.catalog_url)
+
+    @property
+    def storage(self) -> StorageClient:
+        return StorageClient(self.http, self.storage_url)
+
+    def app(self, **overrides: Any) -> Any:
+        """Another replica's application, over the same database and parts."""
+        return service_app("hsis_ingest", **self.settings | overrides)
+
+    async def send(
+        self, collection: str, files: dict[str, bytes], client: IngestClient | None = None, **more
+    ) -> Upload:
+        """Announce and send all files; the upload as it then is."""
+        client = client or self.client
+        declared = [{"name": name, "size": len(content)} for name, content in files.items()]
+        request = UploadRequest(collection=collection, files=declared, **more)
+        upload = await client.create(request, token=self.admin_token)
+        for name, content in files.items():
+            upload = await client.put_file(upload.id, name, content, token=self.admin_token)
+        return upload
+
+    async def ended(self, upload: Upload) -> Upload:
+        """The upload once its conversion has succeeded or failed."""
+        async with asyncio.timeout(60):
+            while not upload.state.final:
+                upload = await self.client.upload(upload.id, token=self.admin_token)
+                await asyncio.sleep(0.02)
+        return upload
+
+    async def keys(self, prefix: str) -> list[str]:
+        """What is stored under a prefix."""
+        return [blob.key async for blob in self.storage.list(prefix, token=self.admin_token)]
+
+    async def emptied(self, *prefixes: str) -> None:
+        """Wait until nothing is stored under the prefixes."""
+        async with asyncio.timeout(20):
+            while any([await self.keys(prefix) for prefix in prefixes]):
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(
+    keys: SigningKeys,
+    object_store: ObjectStore,
+    databases: dict[str, dict[str, Any]],
+    make_token: Callable[..., str],
+    **overrides: Any,
+) -> AsyncIterator[Ingest]:
+    """The three services that a conversion needs; `overrides` are settings of ingest."""
+    ports = {name: free_port() for name in ("catalog", "storage-proxy", "ingest")}
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    common = {
+        "token_public_key": keys.public_pem,
+        "catalog_url": urls["catalog"],
+        "storage_proxy_url": urls["storage-proxy"],
+        "access_cache_s": 0,
+    }
+    quick = {"worker_poll_s": 0.05, "sweep_s": 0.1, "lease_s": 1.0, "retry_delay_s": 0.05}
+    own: dict[str, dict[str, Any]] = {
+        "catalog": catalog_settings(keys) | databases["catalog"],
+        "storage-proxy": storage_settings(object_store, fresh_bucket()),
+        "ingest": databases["ingest"] | quick | overrides,
+    }
+    async with AsyncExitStack() as exits:
+        for name, settings in own.items():
+            if name != "catalog":
+                settings["service_secret"] = SERVICE_SECRET + name
+            app = service_app(f"hsis_{name.replace('-', '_')}", **common | settings)
+            await exits.enter_async_context(served(app, ports[name]))
+        http = await exits.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
+        answer = await CatalogClient(http, urls["catalog"]).login("admin", ADMIN_PASSWORD)
+        yield Ingest(
+            common | own["ingest"],
+            http,
+            urls["ingest"],
+            urls["catalog"],
+            urls["storage-proxy"],
+            answer.access_token,
+            make_token,
+        )
+
+
+@pytest.fixture(scope="module")
+async def ingest(
+    keys: SigningKeys,
+    object_store: ObjectStore,
+    database: Callable[[str], Awaitable[dict[str, Any]]],
+    make_token: Callable[..., str],
+) -> AsyncIterator[Ingest]:
+    """Ingest with its worker, and what it needs."""
+    databases = {schema: await database(schema) for schema in ("catalog", "ingest")}
+    async with running(keys, object_store, databases, make_token) as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+async def idle_ingest(
+    keys: SigningKeys,
+    object_store: ObjectStore,
+    database: Callable[[str], Awaitable[dict[str, Any]]],
+    make_token: Callable[..., str],
+) -> AsyncIterator[Ingest]:
+    """Ingest without a worker: a test starts replicas that have one, and ends them."""
+    databases = {schema: await database(schema) for schema in ("catalog", "ingest")}
+    async with running(keys, object_store, databases, make_token, worker_enabled=False) as services:
+        yield services

@@ -128,7 +128,7 @@ def test_too_short_and_too_long_data_say_expected_and_found_bytes():
         opened(size=11)
     with pytest.raises(HeaderMismatch, match=r"c\.raw has 13 bytes; c\.hdr says 12"):
         opened(size=13)
-    with pytest.raises(TruncatedFile, match="has 12 bytes; c.hdr says 20 .* offset of 8"):
+    with pytest.raises(TruncatedFile, match=r"has 12 bytes; c.hdr says 20 .* offset of 8"):
         opened("header offset = 8\n")
 
 
@@ -154,7 +154,7 @@ def test_a_header_that_cannot_be_says_why(extra, error, message):
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(HeaderMismatch, match="cube.hdr says no `bands`"):
+    with pytest.raises(HeaderMismatch, match=r"cube.hdr says no `bands`"):
         header(base="ENVI\nsamples = 1\nlines = 1\n")
 
 

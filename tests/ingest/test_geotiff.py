@@ -123,7 +123,7 @@ def test_no_place_is_no_transform(tmp_path, values):
 def test_a_truncated_file_is_refused(tmp_path, values, kept, profile):
     content = written(tmp_path / "cube.tif", values, **profile).read_bytes()
     size = int(kept * len(content)) if kept < 1 else kept
-    with pytest.raises(TruncatedFile, match="cube.tif"):
+    with pytest.raises(TruncatedFile, match=r"cube.tif"):
         whole(opened([MemoryFile("cube.tif", content[:size])]))
 
 

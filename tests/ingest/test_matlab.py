@@ -63,7 +63,7 @@ def test_flat_pixels_are_counted_column_by_column():
     # As MATLAB's reshape(Y, bands, rows, cols) does.
     flat = CUBE.transpose(2, 0, 1).reshape(3, 20, order="F")
     content = content_of(Y=flat)
-    with pytest.raises(VariableNeeded, match="`rows` and `columns`.*Y"):
+    with pytest.raises(VariableNeeded, match=r"`rows` and `columns`.*Y"):
         opened(content)
     expected = CUBE.transpose(2, 0, 1)
     np.testing.assert_array_equal(whole(opened(content, rows=4, columns=5)), expected)
@@ -120,7 +120,7 @@ def test_an_uncompressed_array_is_capped_too():
 @pytest.mark.parametrize("kept", [130, 0.5, 0.95])
 def test_a_truncated_file_is_refused(compress, kept):
     content = content_of(compress, scene=CUBE)
-    with pytest.raises(TruncatedFile, match="scene.mat"):
+    with pytest.raises(TruncatedFile, match=r"scene.mat"):
         opened(content[: int(kept * len(content)) if kept < 1 else kept])
 
 
@@ -133,5 +133,5 @@ def test_what_is_no_array_of_numbers_is_refused():
 
 def test_version_7_3_is_refused_with_advice():
     content = b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n"
-    with pytest.raises(UnsupportedFormat, match="v7.3.*-v7"):
+    with pytest.raises(UnsupportedFormat, match=r"v7.3.*-v7"):
         opened(content)

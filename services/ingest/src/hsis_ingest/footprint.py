@@ -6,11 +6,11 @@ from typing import Any
 
 import rasterio
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform, transform_geom
 
 from hsis.cube.layout import CubeInfo
 from hsis.cube.stac import Footprint
+from hsis_ingest.formats.gdal_file import GDAL_ERRORS
 
 WGS84 = "EPSG:4326"
 POINTS_PER_EDGE = 21
@@ -34,7 +34,7 @@ def footprint(info: CubeInfo) -> Footprint | None:
             geometry: dict[str, Any] = transform_geom(crs, WGS84, polygon, precision=DECIMALS)
             longitudes, latitudes = transform(crs, WGS84, *_along(ring))
             code = crs.to_epsg()
-        except (CRSError, RasterioError):
+        except GDAL_ERRORS:
             return None
     values = [*longitudes, *latitudes]
     if not values or not all(map(math.isfinite, values)):

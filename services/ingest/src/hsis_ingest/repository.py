@@ -179,11 +179,12 @@ async def claim_file(
 async def renew_file(
     db: asyncpg.Connection, upload: UUID, name: str, token: UUID, lease_s: float
 ) -> bool:
-    """Keep the right to send a file; False where it is lost."""
+    """Keep the right to send a file; False where it is lost, or the upload given up."""
     return (
         await db.fetchval(
             "UPDATE files SET receive_until = now() + make_interval(secs => $4)"
-            " WHERE upload = $1 AND name = $2 AND receive_token = $3 RETURNING true",
+            " WHERE upload = $1 AND name = $2 AND receive_token = $3 AND EXISTS"
+            " (SELECT 1 FROM uploads WHERE id = $1 AND state = 'receiving') RETURNING true",
             upload,
             name,
             token,

@@ -3,9 +3,14 @@
 import uuid
 from typing import Any
 
+from rasterio._err import CPLE_BaseError
 from rasterio.abc import FileContainer
+from rasterio.errors import CRSError, RasterioError
 
 from hsis_ingest.formats.source import ByteSource, RangeFile
+
+GDAL_ERRORS = (RasterioError, CRSError, CPLE_BaseError)
+"""What rasterio raises: some of GDAL's own errors come through as they are."""
 
 
 class QuietRangeFile(RangeFile):

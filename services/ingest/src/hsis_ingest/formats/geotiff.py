@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.envi_header import NANOMETRES
-from hsis_ingest.formats.gdal_file import SingleFile
+from hsis_ingest.formats.gdal_file import GDAL_ERRORS, SingleFile
 from hsis_ingest.formats.source import ByteSource, native_dtype, parse_time
 
 FORMAT = "GeoTIFF"
@@ -54,7 +54,7 @@ class GeoTiffSource:
                     self._dataset = rasterio.open(
                         self._file.path, driver="GTiff", opener=self._file
                     )
-            except RasterioError as error:
+            except GDAL_ERRORS as error:
                 raise self._fault(error) from error
             try:
                 _check_blocks(self._dataset, data)
@@ -81,7 +81,7 @@ class GeoTiffSource:
         with rasterio.Env(**GDAL_OPTIONS):
             try:
                 values: NDArray[Any] = self._dataset.read(numbers, window=window)
-            except RasterioError as error:
+            except GDAL_ERRORS as error:
                 raise self._fault(error) from error
         if self._file.error is not None:  # GDAL makes do with what it got
             raise self._file.error

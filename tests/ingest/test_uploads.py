@@ -1,0 +1,217 @@
+"""Announcing, sending and giving up uploads."""
+
+import asyncio
+import hashlib
+
+import numpy as np
+import pytest
+
+from hsis.clients.base import problem_of
+from hsis.contracts.uploads import UploadRequest, UploadState
+from hsis.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
+from tests.ingest.conftest import Ingest
+from tests.support.servers import served
+
+COLLECTION = "uploads"
+
+
+def request_of(collection=COLLECTION, **more):
+    return UploadRequest(**{"collection": collection, "files": [{"name": "a.npy"}]} | more)
+
+
+async def announced(ingest: Ingest, item: str, **more):
+    return await ingest.client.create(request_of(id=item, **more), token=ingest.admin_token)
+
+
+async def test_an_upload_makes_its_collection_private(ingest: Ingest):
+    files = [{"name": "My cube (1).hdr"}, {"name": "My cube (1).raw", "size": 9}]
+    upload = await ingest.client.create(
+        request_of("brand-new", files=files), token=ingest.admin_token
+    )
+    assert upload.item == "My-cube-1"
+    assert upload.state is UploadState.RECEIVING
+    assert [file.received for file in upload.files] == [False, False]
+    assert upload.expires_at > upload.created_at
+    access = await ingest.catalog.access("brand-new", token=ingest.admin_token)
+    assert access.role == "owner"
+    assert (await ingest.catalog.access("brand-new")).role is None
+    listed = await ingest.http.get(
+        f"{ingest.url}/uploads?collection=brand-new",
+        headers={"Authorization": f"Bearer {ingest.admin_token}"},
+    )
+    assert [entry["id"] for entry in listed.json()["uploads"]] == [upload.id]
+
+
+async def test_who_may_do_what(ingest: Ingest):
+    upload = await announced(ingest, "private")
+    stranger = ingest.make_token()
+    limited = ingest.make_token(admin=True, collections=["another"])
+    client = ingest.client
+    with pytest.raises(Unauthenticated):
+        await client.create(request_of(), token="not.a.token")
+    with pytest.raises(Unauthenticated):
+        await client.create(request_of())
+    with pytest.raises(Forbidden, match="another"):
+        await client.create(request_of(), token=limited)
+    with pytest.raises(Forbidden, match="another"):
+        await client.upload(upload.id, token=limited)
+    with pytest.raises((NotFound, Forbidden, Unauthenticated)):
+        await client.create(request_of(), token=stranger)
+    for token in (stranger, None):
+        with pytest.raises((NotFound, Unauthenticated)):
+            await client.upload(upload.id, token=token)
+        with pytest.raises((NotFound, Unauthenticated)):
+            await client.put_file(upload.id, "a.npy", b"x", token=token)
+        with pytest.raises((NotFound, Unauthenticated)):
+            await client.delete(upload.id, token=token)
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"axes": "bby"}, "axes = bby"),
+        ({"rows": 3}, "go together"),
+        ({"files": [{"name": "a"}, {"name": "a"}]}, "same name"),
+        ({"files": [{"name": ".."}]}, "no names"),
+    ],
+)
+async def test_a_request_that_cannot_be(ingest: Ingest, more, error):
+    with pytest.raises(InvalidInput, match=error):
+        await announced(ingest, "never", **more)
+
+
+async def test_one_upload_an_item(ingest: Ingest):
+    upload = await announced(ingest, "taken")
+    with pytest.raises(Conflict, match="Another upload"):
+        await announced(ingest, "taken")
+    await ingest.client.delete(upload.id, token=ingest.admin_token)
+    again = await announced(ingest, "taken")
+    with pytest.raises(NotFound):
+        await ingest.client.upload(upload.id, token=ingest.admin_token)
+    assert again.id != upload.id
+
+
+async def test_files_are_stored_as_they_are(ingest: Ingest):
+    files = [{"name": "a b#c?%25.npy", "size": 700_000}, {"name": "later", "size": 1}]
+    upload = await announced(ingest, "stored", files=files)
+    content = np.random.default_rng(0).bytes(700_000)
+
+    async def pieces():
+        for at in range(0, len(content), 100_000):
+            yield content[at : at + 100_000]
+
+    client = ingest.client
+    after = await client.put_file(upload.id, files[0]["name"], pieces(), token=ingest.admin_token)
+    assert after.state is UploadState.RECEIVING
+    assert after.files[0].sha256 == hashlib.sha256(content).hexdigest()
+    prefix = f"raw/{COLLECTION}/{upload.id}/"
+    key = prefix + files[0]["name"]
+    assert await ingest.storage.get(key, token=ingest.admin_token) == content
+    with pytest.raises(Conflict, match="stored already"):
+        await client.put_file(upload.id, files[0]["name"], content, token=ingest.admin_token)
+    with pytest.raises(NotFound, match="not announced"):
+        await client.put_file(upload.id, "other", b"x", token=ingest.admin_token)
+    await client.delete(upload.id, token=ingest.admin_token)
+    await ingest.emptied(prefix)
+
+
+async def endless(piece=b"x" * 10_000):
+    while True:
+        yield piece
+        await asyncio.sleep(0.01)
+
+
+async def chunked(content):
+    yield content
+
+
+@pytest.mark.parametrize("content", [b"x" * 99, b"x" * 101, b""])
+async def test_another_size_than_announced_is_refused(ingest: Ingest, content):
+    upload = await announced(ingest, f"size-{len(content)}", files=[{"name": "a", "size": 100}])
+    for body in (content, chunked(content)):
+        with pytest.raises(InvalidInput, match="100"):
+            await ingest.client.put_file(upload.id, "a", body, token=ingest.admin_token)
+    assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
+    after = await ingest.client.upload(upload.id, token=ingest.admin_token)
+    assert not after.files[0].received
+
+
+async def test_a_client_that_vanishes_leaves_nothing(ingest: Ingest):
+    upload = await announced(ingest, "vanished")
+
+    async def broken():
+        yield b"x" * 300_000
+        await asyncio.sleep(0.1)
+        raise ConnectionError("pulled the plug")
+
+    with pytest.raises(ConnectionError):
+        await ingest.client.put_file(upload.id, "a.npy", broken(), token=ingest.admin_token)
+    await asyncio.sleep(0.3)
+    after = await ingest.client.upload(upload.id, token=ingest.admin_token)
+    assert not after.files[0].received
+    assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
+    # And the file can be sent again at once.
+    after = await ingest.client.put_file(upload.id, "a.npy", b"xyz", token=ingest.admin_token)
+    assert after.files[0].size == 3
+
+
+async def test_one_request_at_a_time_sends_a_file(ingest: Ingest):
+    upload = await announced(ingest, "twice")
+    token = ingest.admin_token
+    first = asyncio.create_task(ingest.client.put_file(upload.id, "a.npy", endless(), token=token))
+    await asyncio.sleep(1.5)  # longer than the lease: it is renewed
+    with pytest.raises(Conflict, match="another request"):
+        await ingest.client.put_file(upload.id, "a.npy", b"xyz", token=token)
+    await ingest.client.delete(upload.id, token=token)
+    # Given up in the meantime: ingest ends the request as soon as it renews its lease, and what
+    # had arrived is gone, whether or not the client stops sending.
+    await asyncio.sleep(0.6)
+    assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.sleep(0.3)
+    assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
+
+
+async def test_limits_and_expiry(ingest: Ingest):
+    app = ingest.app(max_upload_bytes=1000, upload_ttl_s=0.2, worker_enabled=False)
+    async with served(app) as url:
+        client = type(ingest.client)(ingest.http, url)
+        with pytest.raises(TooLarge, match="max_upload_bytes"):
+            await client.create(
+                request_of(files=[{"name": "a", "size": 1001}]), token=ingest.admin_token
+            )
+        upload = await client.create(
+            request_of(id="large", files=[{"name": "a"}, {"name": "b"}]), token=ingest.admin_token
+        )
+        await client.put_file(upload.id, "a", b"x" * 600, token=ingest.admin_token)
+        for body in (b"x" * 401, chunked(b"x" * 401)):
+            with pytest.raises((TooLarge, Conflict, NotFound)):
+                await client.put_file(upload.id, "b", body, token=ingest.admin_token)
+    await ingest.emptied(f"raw/{COLLECTION}/{upload.id}/")  # the other replica sweeps
+    await asyncio.sleep(0.3)
+    with pytest.raises(NotFound):
+        await ingest.client.upload(upload.id, token=ingest.admin_token)
+
+
+async def test_problems_carry_slugs_and_request_ids(ingest: Ingest):
+    with pytest.raises(NotFound) as caught:
+        await ingest.client.upload("00000000-0000-4000-8000-000000000000", token=ingest.admin_token)
+    problem = problem_of(caught.value)
+    assert problem.slug == "not-found"
+    assert problem.request_id
+
+
+async def test_readiness(ingest: Ingest):
+    answer = await ingest.http.get(f"{ingest.url}/readyz")
+    assert answer.json() == {"status": "ready", "checks": {"postgres": "ok", "storage": "ok"}}
+    async with served(ingest.app(storage_proxy_url="http://127.0.0.1:9")) as url:
+        answer = await ingest.http.get(f"{url}/readyz")
+        assert answer.status_code == 503

@@ -1,0 +1,148 @@
+"""Leases: a job is done once, whichever workers lose it on the way."""
+
+import asyncio
+import io
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from hsis.contracts.uploads import UploadState
+from hsis.errors import Conflict
+from hsis_ingest.convert import Conversion
+from hsis_ingest.errors import LeaseLost
+from hsis_ingest.leases import while_leased
+from hsis_ingest.worker import Worker
+from tests.ingest.conftest import Ingest
+from tests.support.servers import served
+
+COLLECTION = "workers"
+
+
+def content_of(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Set once the first conversion has written its shards; that one then waits for ever."""
+    reached = asyncio.Event()
+    write = Conversion._write_rest
+
+    async def hold_the_first(self, info, statistics):
+        if not reached.is_set():
+            reached.set()
+            await asyncio.Event().wait()
+        await write(self, info, statistics)
+
+    monkeypatch.setattr(Conversion, "_write_rest", hold_the_first)
+    return reached
+
+
+@asynccontextmanager
+async def replica(ingest: Ingest, **settings):
+    async with served(ingest.app(worker_enabled=True, **settings)):
+        yield
+
+
+async def send(ingest: Ingest, item: str):
+    return await ingest.send(COLLECTION, {"a.npy": content_of(np.ones((3, 3, 3)))}, id=item)
+
+
+async def test_a_worker_that_shuts_down_gives_its_job_back(idle_ingest: Ingest, held):
+    upload = await send(idle_ingest, "handed")
+    async with replica(idle_ingest):
+        await held.wait()
+        current = await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
+        assert (current.state, current.attempts) == (UploadState.CONVERTING, 1)
+        with pytest.raises(Conflict, match="just being converted"):
+            await idle_ingest.client.delete(upload.id, token=idle_ingest.admin_token)
+    current = await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
+    assert (current.state, current.attempts) == (UploadState.QUEUED, 0)
+    async with replica(idle_ingest):
+        current = await idle_ingest.ended(upload)
+    assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 1)
+
+
+async def test_a_job_whose_worker_is_silent_is_taken_over(idle_ingest: Ingest, held, monkeypatch):
+    async def silent(self, token):
+        await asyncio.Event().wait()
+
+    upload = await send(idle_ingest, "silent")
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_renew", silent)
+        async with replica(idle_ingest):
+            current = await idle_ingest.ended(upload)
+    assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 2)
+    item = await idle_ingest.catalog.item(COLLECTION, "silent", token=idle_ingest.admin_token)
+    assert item["properties"]["hsi:upload"] == upload.id
+
+
+async def test_a_job_that_kills_every_worker_fails_in_the_end(idle_ingest: Ingest, monkeypatch):
+    async def dies(self, upload, token):
+        """As SIGKILL: no word to the database."""
+
+    monkeypatch.setattr(Worker, "_attempt", dies)
+    upload = await send(idle_ingest, "deadly")
+    async with replica(idle_ingest, lease_s=0.1):
+        current = await idle_ingest.ended(upload)
+    assert (current.state, current.attempts) == (UploadState.FAILED, 3)
+    assert current.error.slug == "conversion-interrupted"
+    await asyncio.sleep(0)
+    async with replica(idle_ingest):
+        await idle_ingest.emptied(f"raw/{COLLECTION}/{upload.id}/", f"cubes/{COLLECTION}/deadly/")
+
+
+async def test_an_item_made_in_the_meantime_is_left_alone(idle_ingest: Ingest):
+    upload = await send(idle_ingest, "taken")
+    other = {
+        "type": "Feature", "stac_version": "1.1.0", "id": "taken", "collection": COLLECTION,
+        "geometry": None, "properties": {"datetime": "2024-01-01T00:00:00Z"}, "assets": {},
+        "links": [],
+    }  # fmt: skip
+    await idle_ingest.catalog.create_item(COLLECTION, other, token=idle_ingest.admin_token)
+    async with replica(idle_ingest):
+        current = await idle_ingest.ended(upload)
+        assert current.error.slug == "conflict"
+        assert current.attempts == 1
+        await idle_ingest.emptied(f"raw/{COLLECTION}/{upload.id}/")
+    item = await idle_ingest.catalog.item(COLLECTION, "taken", token=idle_ingest.admin_token)
+    assert item["properties"]["datetime"] == "2024-01-01T00:00:00Z"
+
+
+async def test_two_workers_share_the_queue(idle_ingest: Ingest):
+    sent = [await send(idle_ingest, f"shared-{number}") for number in range(6)]
+    async with replica(idle_ingest), replica(idle_ingest):
+        ended = [await idle_ingest.ended(upload) for upload in sent]
+    assert {(upload.state, upload.attempts) for upload in ended} == {(UploadState.SUCCEEDED, 1)}
+
+
+async def test_work_ends_with_its_lease():
+    answers = iter([True, True, False])
+    stopped = asyncio.Event()
+
+    async def renew():
+        return next(answers)
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    with pytest.raises(LeaseLost):
+        await while_leased(work(), renew, 0.2)
+    assert stopped.is_set()
+
+
+async def test_work_that_ends_in_time_gives_its_result():
+    async def renew():
+        return True
+
+    async def work():
+        await asyncio.sleep(0.05)
+        return 7
+
+    assert await while_leased(work(), renew, 0.02) == 7
