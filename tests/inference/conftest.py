@@ -1,11 +1,28 @@
 """What the tests of inference share."""
 
+from collections.abc import AsyncIterator, Callable
+
+import httpx
 import pytest
 
 from hsis_inference.device import Device, load_device
+from tests.inference.platform import Bench
+from tests.support.platform import Platform
+
+LAB = "lab"
 
 
 @pytest.fixture(scope="session")
 def cpu() -> Device:
     """torch on the CPU."""
     return load_device("cpu")
+
+
+@pytest.fixture(scope="module")
+async def bench(stack: Platform, make_token: Callable[..., str]) -> AsyncIterator[Bench]:
+    """The platform with an empty collection `lab`."""
+    service = make_token(subject="service:ingest", scopes=("service",))
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        made = Bench(stack, http, service)
+        await made.catalog.create_collection({"id": LAB, "description": "lab"}, token=made.token)
+        yield made
