@@ -37,6 +37,7 @@ def write_envi(folder: Path, values: NDArray[np.int16]) -> list[Path]:
         f"samples = {COLUMNS}\nlines = {ROWS}\nbands = {BANDS}\n"
         "header offset = 0\nfile type = ENVI Standard\ndata type = 2\n"
         "interleave = bsq\nbyte order = 0\nwavelength units = Nanometers\n"
+        "reflectance scale factor = 10000\n"
         f"wavelength = {{{', '.join(f'{value:.2f}' for value in WAVELENGTHS_NM)}}}\n"
         f"bbl = {{{', '.join(good)}}}\n"
     )
@@ -88,8 +89,10 @@ async def test_upload_look_click_run_and_see_the_result(
     await expect(page.locator("#plot .bad-band")).to_have_count(1)
     await expect(page.locator("#plot")).to_contain_text("Wavelength (nm)")
     rows = await download_csv(page)
-    assert [float(row["x10_y20"]) for row in rows] == values[:, 20, 10].tolist()
-    assert [float(row["x60_y30"]) for row in rows] == values[:, 30, 60].tolist()
+    told = [float(row["x10_y20"]) for row in rows]
+    assert told == pytest.approx(values[:, 20, 10] / 10_000, rel=1e-9)
+    told = [float(row["x60_y30"]) for row in rows]
+    assert told == pytest.approx(values[:, 30, 60] / 10_000, rel=1e-9)
     assert [row["good_band"] for row in rows].count("0") == 1
 
     await page.get_by_label("Process", exact=True).select_option("sam")
