@@ -61,14 +61,15 @@ def test_files_of_spectral(tmp_path, code, interleave, order):
         ("um", "0.4, 0.5", (400, 500)),
         ("Unknown", "400, 500", (400, 500)),
         ("", "0.4, 0.5", (400, 500)),
+        ("Wavenumber", "4000, 5000", None),
     ],
 )
 def test_wavelengths_are_nanometres(unit, values, expected):
     found = header(
         f"Wavelength  Units = {unit}\nwavelength = {{\n {values} }}\nfwhm = {{{values}}}"
     )
-    assert found.wavelengths_nm == pytest.approx(expected)
-    assert found.fwhm_nm == pytest.approx(expected)
+    assert found.wavelengths_nm == (expected and pytest.approx(expected))
+    assert found.fwhm_nm == (expected and pytest.approx(expected))
 
 
 def test_what_a_header_says_of_its_bands():
@@ -142,6 +143,7 @@ def test_too_short_and_too_long_data_say_expected_and_found_bytes():
         ("samples = many", HeaderMismatch, "samples = many"),
         ("wavelength = {1, 2, 3}", HeaderMismatch, "3 values of `wavelength` for 2 bands"),
         ("wavelength = {1, x}", HeaderMismatch, "no number"),
+        ("wavelength = {1, nan}", HeaderMismatch, "no number"),
         ("fwhm = {1, 2", HeaderMismatch, "stays open"),
         ("file compression = 1", UnsupportedFormat, "compression"),
         ("reflectance scale factor = 0", HeaderMismatch, "scale factor"),

@@ -10,7 +10,8 @@ from hsis.contracts.blobs import item_prefix, raw_prefix
 from hsis.errors import NotFound, Problem
 from hsis_ingest import queue, repository
 from hsis_ingest.locks import item_lock
-from hsis_ingest.repository import UploadRow, connection
+from hsis_ingest.repository import connection
+from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 
 BATCH = 100

@@ -20,7 +20,7 @@ from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.formats.source import ReadOptions, Source
 from hsis_ingest.regions import Window, plan, shards_in
 from hsis_ingest.registration import item_of
-from hsis_ingest.repository import UploadRow
+from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 
 WINDOWS_IN_MEMORY = 4
@@ -75,8 +75,8 @@ class Conversion:
         finally:
             for file in files:
                 file.close()
-            if source is not None:
-                source.close()
+            if source is not None:  # in a thread, since it waits for a read that is not over
+                await asyncio.shield(loop.run_in_executor(self._executor, source.close))
 
     def _files(self) -> list[BlobSource]:
         prefix = raw_prefix(self._upload.collection, str(self._upload.id))

@@ -10,7 +10,7 @@ import asyncpg
 
 from hsis.errors import Problem
 from hsis_ingest import repository
-from hsis_ingest.repository import UploadRow
+from hsis_ingest.rows import UploadRow
 
 
 async def claim(

@@ -9,7 +9,7 @@ from hsis.contracts.blobs import raw_prefix
 from hsis.cube.layout import CubeInfo
 from hsis.cube.stac import ItemParts, item_document
 from hsis_ingest.footprint import footprint
-from hsis_ingest.repository import StoredFile, UploadRow
+from hsis_ingest.rows import StoredFile, UploadRow
 
 UPLOAD_PROPERTY = "hsi:upload"
 SHA256_MULTIHASH = "1220"

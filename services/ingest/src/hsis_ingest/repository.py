@@ -1,72 +1,14 @@
 """All SQL of uploads and their files. Times are the database's own."""
 
-import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from hsis.contracts.uploads import ReceivedFile, Upload, UploadRequest, UploadState
-from hsis.errors import Conflict, NotFound, Problem, Unavailable
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file of an upload. `size` and `sha256` are of the bytes stored, None before."""
-
-    name: str
-    declared_size: int | None
-    size: int | None
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRow:
-    """An upload as the database has it."""
-
-    id: UUID
-    collection: str
-    item: str
-    axes: str | None
-    variable: str | None
-    rows: int | None
-    columns: int | None
-    state: UploadState
-    progress: float
-    attempts: int
-    purge: bool
-    discarded: bool
-    error: Problem | None
-    created_at: datetime
-    expires_at: datetime | None
-    files: tuple[StoredFile, ...]
-
-    def told(self) -> Upload:
-        """What its users see."""
-        return Upload(
-            id=str(self.id),
-            collection=self.collection,
-            item=self.item,
-            state=self.state,
-            files=[
-                ReceivedFile(
-                    name=file.name,
-                    size=file.declared_size if file.size is None else file.size,
-                    received=file.sha256 is not None,
-                    sha256=file.sha256,
-                )
-                for file in self.files
-            ],
-            progress=self.progress,
-            attempts=self.attempts,
-            error=self.error,
-            created_at=self.created_at,
-            expires_at=self.expires_at,
-        )
+from hsis.contracts.uploads import UploadRequest
+from hsis.errors import Conflict, NotFound, Unavailable
+from hsis_ingest.rows import UploadRow, upload_of
 
 
 @contextmanager
@@ -283,29 +225,3 @@ async def _with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) ->
         [row["id"] for row in rows],
     )
     return [upload_of(row, [file for file in found if file["upload"] == row["id"]]) for row in rows]
-
-
-def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow:
-    """The typed form of a row and its files' rows."""
-    error: Any = row["error"]
-    return UploadRow(
-        id=row["id"],
-        collection=row["collection"],
-        item=row["item"],
-        axes=row["axes"],
-        variable=row["variable"],
-        rows=row["rows"],
-        columns=row["columns"],
-        state=UploadState(row["state"]),
-        progress=row["progress"],
-        attempts=row["attempts"],
-        purge=row["purge"],
-        discarded=row["discarded"],
-        error=None if error is None else Problem.model_validate(json.loads(error)),
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        files=tuple(
-            StoredFile(file["name"], file["declared_size"], file["size"], file["sha256"])
-            for file in files
-        ),
-    )

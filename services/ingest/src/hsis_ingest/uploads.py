@@ -16,7 +16,8 @@ from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge, Unauthentica
 from hsis_ingest import repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.leases import while_leased
-from hsis_ingest.repository import StoredFile, UploadRow, connection
+from hsis_ingest.repository import connection
+from hsis_ingest.rows import StoredFile, UploadRow
 from hsis_ingest.state import State
 
 MAX_FILES = 32

@@ -32,7 +32,8 @@ from hsis_ingest.convert import Conversion
 from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost
 from hsis_ingest.leases import while_leased
 from hsis_ingest.registration import UPLOAD_PROPERTY
-from hsis_ingest.repository import UploadRow, connection
+from hsis_ingest.repository import connection
+from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 
 logger = logging.getLogger(__name__)

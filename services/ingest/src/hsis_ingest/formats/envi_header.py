@@ -25,6 +25,8 @@ NANOMETRES = {
     "angstrom": 0.1, "angstroms": 0.1, "å": 0.1,
 }  # fmt: skip
 """Nanometres in one of a unit, by its name in lower case."""
+NO_LENGTHS = frozenset({"wavenumber", "ghz", "mhz", "index"})
+"""ENVI's other units of the `wavelength` list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ def parse_header(content: bytes, name: str) -> EnviHeader:
         raise HeaderMismatch(f"{name}: interleave = {interleave}; bsq, bil or bip is right.")
     if _integer(fields, "file compression", name, least=0, default=0):
         raise UnsupportedFormat(f"{name}: file compression = 1; only uncompressed files are read.")
-    factor = _nanometres(fields)
     wavelengths = _numbers(fields, "wavelength", bands, name)
+    factor = _nanometres(fields, wavelengths)
     fwhm = _numbers(fields, "fwhm", bands, name)
     flags = _numbers(fields, "bbl", bands, name)
     return EnviHeader(
@@ -84,8 +86,8 @@ def parse_header(content: bytes, name: str) -> EnviHeader:
         axes=AXES[interleave],
         offset=_integer(fields, "header offset", name, least=0, default=0),
         fields=fields,
-        wavelengths_nm=_scaled(wavelengths, factor or _guessed_unit(wavelengths)),
-        fwhm_nm=_scaled(fwhm, factor or _guessed_unit(wavelengths)),
+        wavelengths_nm=_scaled(wavelengths, factor),
+        fwhm_nm=_scaled(fwhm, factor),
         good_bands=None if flags is None else tuple(flag != 0 for flag in flags),
         band_names=_band_names(fields, bands),
         nodata=_number(fields, "data ignore value", name),
@@ -166,13 +168,20 @@ def _numbers(fields: dict[str, str], key: str, bands: int, name: str) -> tuple[f
     if len(entries) != bands:
         raise HeaderMismatch(f"{name} has {len(entries)} values of `{key}` for {bands} bands.")
     try:
-        return tuple(map(float, entries))
+        values = tuple(map(float, entries))
     except ValueError:
-        raise HeaderMismatch(f"{name}: `{key}` holds something that is no number.") from None
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
+        raise HeaderMismatch(f"{name}: `{key}` holds something that is no number.")
+    return values
 
 
-def _nanometres(fields: dict[str, str]) -> float | None:
-    return NANOMETRES.get(fields.get("wavelength units", "").strip().lower())
+def _nanometres(fields: dict[str, str], wavelengths: tuple[float, ...] | None) -> float | None:
+    """Nanometres in one of the header's unit; None where it counts no lengths."""
+    unit = fields.get("wavelength units", "").strip().lower()
+    if unit in NO_LENGTHS:
+        return None
+    return NANOMETRES.get(unit) or _guessed_unit(wavelengths)
 
 
 def _guessed_unit(wavelengths: tuple[float, ...] | None) -> float | None:

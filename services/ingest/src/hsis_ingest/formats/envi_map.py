@@ -36,6 +36,8 @@ def _transform(info: list[str], name: str) -> Transform:
     try:
         ref_x, ref_y, east, north, size_x, size_y = map(float, info[1:7])
         turn = math.radians(float(_named(info, "rotation") or 0.0))
+        if not all(map(math.isfinite, (ref_x, ref_y, east, north, size_x, size_y, turn))):
+            raise ValueError("not finite")
     except ValueError:
         raise HeaderMismatch(
             f"{name}: `map info` needs reference pixel x, y, easting, northing, pixel size x, y "

@@ -216,6 +216,9 @@ def _good_bands(dataset: Any, name: str) -> tuple[bool, ...] | None:
 
 def _float(text: str, band: int, name: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise HeaderMismatch(f"{name}, band {band}: {text[:40]!r} is no number.") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise HeaderMismatch(f"{name}, band {band}: {text[:40]!r} is no number.")
+    return value

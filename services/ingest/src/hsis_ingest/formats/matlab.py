@@ -201,6 +201,8 @@ def _wavelengths(
         if variable.name.lower() in WAVELENGTH_NAMES and fits:
             values = _scipy(data, scipy.io.loadmat, variable_names=[variable.name])
             found = np.asarray(values[variable.name]).real.astype(np.float64).ravel()
+            if not np.isfinite(found).all():
+                return None
             return tuple((found * (1000.0 if found.max() < 100 else 1.0)).tolist())
     return None
 

@@ -1,0 +1,72 @@
+"""A blob read from threads: cached in blocks, in pieces when large, broken off when closed."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from hsis.errors import Unavailable
+from hsis_ingest.formats import blob
+from hsis_ingest.formats.blob import BlobSource
+
+CONTENT = np.random.default_rng(0).bytes(1000)
+
+
+class Store:
+    """Answers ranges of CONTENT and counts them."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def get_range(self, key, start, length):
+        self.asked.append((start, length))
+        await asyncio.sleep(0)
+        return CONTENT[start : start + length]
+
+
+@pytest.fixture
+def store(monkeypatch):
+    monkeypatch.setattr(blob, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(blob, "DIRECT_READ_BYTES", 250)
+    return Store()
+
+
+async def test_every_range(store):
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    rng = np.random.default_rng(1)
+    for offset, length in rng.integers(0, 1100, (100, 2)).tolist():
+        got = await asyncio.to_thread(source.read_at, offset, length)
+        assert got == CONTENT[offset : offset + length]
+    assert max(length for _, length in store.asked) == 250
+
+
+async def test_small_reads_are_cached(store):
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    for _ in range(3):
+        await asyncio.to_thread(source.read_at, 150, 60)
+    assert store.asked == [(100, 100), (200, 100)]
+
+
+async def test_errors_of_the_store_come_through(store):
+    async def away(*_):
+        raise Unavailable("away")
+
+    store.get_range = away
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    with pytest.raises(Unavailable):
+        await asyncio.to_thread(source.read_at, 0, 10)
+
+
+async def test_close_ends_a_read(store):
+    async def never(*_):
+        await asyncio.Event().wait()
+
+    store.get_range = never
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    reading = asyncio.ensure_future(asyncio.to_thread(source.read_at, 0, 10))
+    await asyncio.sleep(0.05)
+    source.close()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    with pytest.raises(ValueError, match="closed"):
+        await asyncio.to_thread(source.read_at, 0, 10)
