@@ -2,8 +2,8 @@
 
 from hsis.contracts.access import Access, Caller, Role, Scope
 from hsis.service.access import check_access, check_token_limits
+from hsis.service.postgres import Connection
 from hsis_catalog.callers import user_id
-from hsis_catalog.database import Connection
 from hsis_catalog.repository import grants
 
 

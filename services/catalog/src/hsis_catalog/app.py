@@ -12,8 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from hsis.errors import Problem
 from hsis.service.app import create_service_app, render_problem
-from hsis.service.postgres import migrate, open_pool, ping
-from hsis_catalog.database import transaction
+from hsis.service.postgres import migrate, open_pool, ping, transaction
 from hsis_catalog.errors import PROBLEMS
 from hsis_catalog.login import Attempts
 from hsis_catalog.passwords import Passwords

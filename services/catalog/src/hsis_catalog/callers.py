@@ -7,8 +7,8 @@ from fastapi import Depends
 
 from hsis.contracts.access import Caller
 from hsis.errors import Forbidden, Unauthenticated
+from hsis.service.postgres import transaction
 from hsis.service.tokens import OptionalCaller
-from hsis_catalog.database import transaction
 from hsis_catalog.repository import keys, users
 from hsis_catalog.state import CatalogState
 

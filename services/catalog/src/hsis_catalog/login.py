@@ -8,7 +8,7 @@ import asyncpg
 from cachetools import TTLCache
 
 from hsis.contracts.access import Scope, TokenAnswer
-from hsis_catalog.database import transaction
+from hsis.service.postgres import transaction
 from hsis_catalog.errors import TooManyAttempts, WrongCredentials
 from hsis_catalog.passwords import Passwords
 from hsis_catalog.repository import users

@@ -17,7 +17,7 @@ from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
 from hsis.errors import Conflict, InvalidInput, NotFound
 from hsis.service.access import CollectionAccess
-from hsis_inference.database import transaction
+from hsis.service.postgres import transaction
 from hsis_inference.jobs import Job, NewJob, phases_of
 from hsis_inference.processes import process_of
 from hsis_inference.processes.base import Process, ProcessInputs

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from hsis.errors import Unavailable
-from hsis_inference.database import transaction
+from hsis.service.postgres import transaction
 from hsis_inference.errors import LeaseLost
 from hsis_inference.repository import blocks
 from hsis_inference.repository.blocks import Lease

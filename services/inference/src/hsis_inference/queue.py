@@ -4,7 +4,7 @@ import asyncpg
 
 from hsis.contracts.jobs import JobStatus
 from hsis.errors import COMMON_PROBLEMS, DomainError, Problem, problem_type
-from hsis_inference.database import transaction
+from hsis.service.postgres import transaction
 from hsis_inference.errors import PROBLEMS, JobFailed, LeaseLost
 from hsis_inference.jobs import Job, Phase
 from hsis_inference.repository import blocks, jobs

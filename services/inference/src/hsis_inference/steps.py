@@ -17,7 +17,7 @@ from hsis.cube.layout import CubeInfo, shard_key, shard_shape
 from hsis.cube.reader import StoredCube
 from hsis.cube.shard import encode_shard
 from hsis.errors import NotFound
-from hsis_inference.database import transaction
+from hsis.service.postgres import transaction
 from hsis_inference.device import Device
 from hsis_inference.errors import LeaseLost, SourceChanged
 from hsis_inference.jobs import Job, Phase

@@ -10,7 +10,7 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix
 from hsis.errors import NotFound
-from hsis_inference.database import transaction
+from hsis.service.postgres import transaction
 from hsis_inference.jobs import Job
 from hsis_inference.publication import JOB_PROPERTY
 from hsis_inference.repository import jobs

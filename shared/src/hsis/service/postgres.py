@@ -4,15 +4,28 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 import asyncpg
 
-from hsis.errors import Unavailable
+from hsis.errors import InvalidInput, Unavailable
 from hsis.service.settings import DatabaseSettings
 
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = "5s"
+
+Connection = Any
+"""An asyncpg connection, from the pool or not (asyncpg ships no types)."""
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
 
 
 @asynccontextmanager
@@ -29,6 +42,19 @@ async def open_pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[as
         yield pool
     finally:
         await pool.close()
+
+
+@asynccontextmanager
+async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A connection inside one transaction; Unavailable when Postgres does not answer,
+    InvalidInput for a text that it cannot hold."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+    except asyncpg.DataError as error:  # U+0000, half a surrogate pair
+        raise InvalidInput("The request holds a text that cannot be stored.") from error
+    except _AWAY as error:
+        raise Unavailable("Postgres does not answer.") from error
 
 
 async def ping(pool: asyncpg.Pool) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hsis_catalog.database import Connection
+from hsis.service.postgres import Connection
 from hsis_catalog.errors import CollectionNotEmpty
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from hsis.errors import NotFound
-from hsis_catalog.database import Connection
+from hsis.service.postgres import Connection
 from hsis_catalog.repository.collections import VISIBLE, Reach
 from hsis_catalog.stac.items import NewItem
 from hsis_catalog.stac.query import ItemQuery

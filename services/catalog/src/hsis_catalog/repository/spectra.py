@@ -7,7 +7,7 @@ import asyncpg
 
 from hsis.contracts.spectra import NewSpectrum, Spectrum
 from hsis.errors import NotFound
-from hsis_catalog.database import Connection
+from hsis.service.postgres import Connection
 
 
 async def find(connection: Connection, collection: str, names: list[str] | None) -> list[Spectrum]:

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from hsis_catalog.database import Connection
+from hsis.service.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)

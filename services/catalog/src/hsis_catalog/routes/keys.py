@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from hsis.contracts.access import Caller, Scope
 from hsis.contracts.ids import ResourceId
 from hsis.errors import Forbidden, InvalidInput, NotFound
+from hsis.service.postgres import transaction
 from hsis_catalog.callers import KnownUser
-from hsis_catalog.database import transaction
 from hsis_catalog.repository import keys
 from hsis_catalog.state import CatalogState
 

@@ -6,9 +6,9 @@ from pydantic import BaseModel
 
 from hsis.contracts.access import Access, Caller, Role
 from hsis.errors import InvalidInput
+from hsis.service.postgres import Connection, transaction
 from hsis_catalog.access import access_of, require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
-from hsis_catalog.database import Connection, transaction
 from hsis_catalog.errors import LastOwner
 from hsis_catalog.repository import collections, grants, users
 from hsis_catalog.state import CatalogState

@@ -10,9 +10,9 @@ from hsis.contracts.access import Role
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
 from hsis.errors import Conflict, InvalidInput, NotFound
+from hsis.service.postgres import transaction
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
-from hsis_catalog.database import transaction
 from hsis_catalog.repository import spectra
 from hsis_catalog.state import CatalogState
 

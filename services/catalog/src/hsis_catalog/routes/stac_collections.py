@@ -6,10 +6,10 @@ from fastapi.responses import JSONResponse
 
 from hsis.contracts.access import Caller, Role, Scope
 from hsis.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from hsis.service.postgres import transaction
 from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller, user_id
-from hsis_catalog.database import transaction
 from hsis_catalog.errors import InvalidDocument
 from hsis_catalog.repository import collections, grants
 from hsis_catalog.repository.collections import Reach

@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 
 from hsis.contracts.access import Caller, Role
 from hsis.errors import Conflict, NotFound
+from hsis.service.postgres import transaction
 from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
-from hsis_catalog.database import transaction
 from hsis_catalog.errors import InvalidDocument, InvalidQuery
 from hsis_catalog.repository import items
 from hsis_catalog.routes.stac_collections import reach_of

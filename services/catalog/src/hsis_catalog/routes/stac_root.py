@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
+from hsis.service.postgres import transaction
 from hsis.service.tokens import ServiceCaller
 from hsis.service.urls import public_origin
-from hsis_catalog.database import transaction
 from hsis_catalog.repository import items
 from hsis_catalog.stac import answers
 from hsis_catalog.state import CatalogState

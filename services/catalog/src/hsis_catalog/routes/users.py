@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from hsis.errors import Conflict, NotFound
+from hsis.service.postgres import transaction
 from hsis_catalog.callers import KnownCaller
-from hsis_catalog.database import transaction
 from hsis_catalog.repository import users
 from hsis_catalog.state import CatalogState
 

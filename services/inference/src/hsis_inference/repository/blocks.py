@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from hsis_inference.database import Connection
+from hsis.service.postgres import Connection
 from hsis_inference.jobs import Phase, blocks_in
 
 

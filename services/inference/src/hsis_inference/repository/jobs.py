@@ -9,7 +9,7 @@ import asyncpg
 
 from hsis.contracts.jobs import JobStatus
 from hsis.errors import Conflict, Problem
-from hsis_inference.database import Connection
+from hsis.service.postgres import Connection
 from hsis_inference.jobs import Job, NewJob, Phase
 from hsis_inference.processes.base import Plan
 from hsis_inference.repository import blocks
