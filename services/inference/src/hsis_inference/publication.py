@@ -63,6 +63,8 @@ async def publish(
     SourceChanged where the source is not the one that was read, Conflict where another item has
     the result's id.
     """
+    if await _registered(job, catalog):
+        return
     await _check_source(job, catalog)
 
     async def put(key: str, content: bytes, kind: str) -> None:
@@ -141,12 +143,20 @@ async def _statistics(cube: StoredCube, executor: Executor) -> CubeStatistics:
     return await loop.run_in_executor(executor, collector.result)
 
 
+async def _registered(job: Job, catalog: CatalogClient) -> bool:
+    """Whether an earlier attempt registered the item; Conflict where the id is another item's."""
+    try:
+        there = await catalog.item(job.collection, job.result_item)
+    except NotFound:
+        return False
+    if there["properties"].get(JOB_PROPERTY) == str(job.id):
+        return True
+    raise Conflict(f"Another item {job.result_item!r} was made in {job.collection!r} meanwhile.")
+
+
 async def _register(job: Job, document: StacObject, catalog: CatalogClient) -> None:
     try:
         await catalog.create_item(job.collection, document)
     except Conflict:
-        there = await catalog.item(job.collection, job.result_item)
-        if there["properties"].get(JOB_PROPERTY) != str(job.id):
-            raise Conflict(
-                f"Another item {job.result_item!r} was made in {job.collection!r} meanwhile."
-            ) from None
+        if not await _registered(job, catalog):
+            raise
