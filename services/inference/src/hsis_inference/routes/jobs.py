@@ -1,6 +1,7 @@
 """/processing/jobs: a job is seen by who started it and by who can see its collection."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from hsis.contracts.access import Caller, Role, Scope
 from hsis.contracts.jobs import JobInfo, JobStatus
-from hsis.errors import NotFound
+from hsis.errors import NotFound, Unavailable
 from hsis.service.access import check_token_limits
 from hsis.service.app import PROBLEM_MEDIA_TYPE
 from hsis.service.postgres import transaction
@@ -24,6 +25,8 @@ from hsis_inference.repository import jobs
 from hsis_inference.state import InferenceState, State
 
 router = APIRouter(prefix="/processing/jobs", tags=["jobs"])
+
+logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 15.0
 
@@ -142,8 +145,12 @@ async def _changes(state: State, job: Job, origin: str) -> AsyncIterator[str]:
         if current.status.final:
             return
         await asyncio.sleep(state.settings.events_poll_s)
-        async with transaction(state.pool) as connection:
-            current = await jobs.get(connection, job.id)
+        try:
+            async with transaction(state.pool) as connection:
+                current = await jobs.get(connection, job.id)
+        except Unavailable as error:  # the answer has begun: its end tells the client to ask again
+            logger.warning("a stream of events ends: %s", error.detail)
+            return
 
 
 def _document(info: JobInfo) -> dict[str, Any]:
