@@ -19,12 +19,18 @@ def halve(block: NDArray[Any], nodata: float | None, *, categorical: bool) -> ND
     bands, rows, columns = block.shape
     wide = np.complex128 if block.dtype.kind == "c" else np.float64
     total = np.zeros((bands, -(-rows // 2), -(-columns // 2)), wide)
-    count = np.zeros(total.shape, np.int64)
+    # Integers without a nodata value are all valid, and each band has the same counts.
+    everything = block.dtype.kind in "iu" and nodata is None
+    count = np.zeros((1, *total.shape[1:]) if everything else total.shape, np.int8)
     for top in (0, 1):
         for left in (0, 1):
             part = block[:, top::2, left::2]
-            valid = valid_mask(part, nodata)
             here = (slice(None), slice(0, part.shape[1]), slice(0, part.shape[2]))
+            if everything:
+                total[here] += part
+                count[here] += 1
+                continue
+            valid = valid_mask(part, nodata)
             total[here] += np.where(valid, part, 0)
             count[here] += valid
     mean = total / np.maximum(count, 1)

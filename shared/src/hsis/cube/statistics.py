@@ -96,20 +96,23 @@ class StatisticsCollector:
         self._sample[band : band + bands, top : top + rows, left : left + columns] = picked
 
     def _add_band(self, band: int, values: NDArray[Any]) -> None:
-        valid = values[valid_mask(values, self._nodata)]
+        # The mask's copy is the dearest step; integers without a nodata value are all valid.
+        everything = values.dtype.kind in "iub" and self._nodata is None
+        valid = values if everything else values[valid_mask(values, self._nodata)]
         if valid.size == 0:
             return
         count, known = valid.size, self._count[band]
         exact = valid.astype(np.float64)
         mean = exact.mean()
-        squares = np.square(exact - mean).sum()
+        self._min[band] = min(self._min[band], float(valid.min()))
+        self._max[band] = max(self._max[band], float(valid.max()))
+        exact -= mean
+        squares = np.dot(exact, exact)
         delta = mean - self._mean[band]
         total = known + count
         self._mean[band] += delta * count / total
         self._squares[band] += squares + delta * delta * known * count / total
         self._count[band] = total
-        self._min[band] = min(self._min[band], exact.min())
-        self._max[band] = max(self._max[band], exact.max())
 
     def _band_result(self, band: int) -> BandStatistics:
         count = int(self._count[band])
