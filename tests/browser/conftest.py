@@ -23,6 +23,8 @@ TIMEOUT_MS = 30_000
 async def browser() -> AsyncIterator[Browser]:
     """Chromium as the system has it; skipped where it has none."""
     program = os.environ.get("HSIS_CHROMIUM") or shutil.which("chromium")
+    if not program and os.environ.get("CI"):
+        pytest.fail("no Chromium: .ci/run installs it, and no skip may hide that it did not")
     if not program:
         pytest.skip("no Chromium: install it or let HSIS_CHROMIUM name it")
     async with async_playwright() as playwright:
