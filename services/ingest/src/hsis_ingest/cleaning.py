@@ -8,9 +8,9 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix, raw_prefix
 from hsis.errors import NotFound, Problem
+from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository
 from hsis_ingest.locks import item_lock
-from hsis_ingest.repository import connection
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 
@@ -40,7 +40,7 @@ class Cleaner:
 
     async def sweep(self) -> None:
         """One round over everything."""
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             await repository.expire(db)
             await queue.fail_abandoned(db, self._settings.max_attempts, ABANDONED)
             rows = await repository.to_purge(db, BATCH)
@@ -56,7 +56,7 @@ class Cleaner:
             async with item_lock(self._pool, upload.collection, upload.item):
                 if not await self._in_use(upload.collection, upload.item, upload.id):
                     await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             await repository.purged(db, upload.id)
 
     async def prepare_item(self, collection: str, item: str) -> None:
@@ -83,7 +83,7 @@ class Cleaner:
 
     async def _in_use(self, collection: str, item: str, but: UUID | None = None) -> bool:
         """Whether an upload `but` this one makes the item, or it is (again) in the catalog."""
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             if await repository.is_active(db, collection, item, but):
                 return True
         try:

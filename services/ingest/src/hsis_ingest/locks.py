@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from hsis_ingest.repository import translated
+from hsis.service.postgres import translated
 
 
 @asynccontextmanager

@@ -1,36 +1,13 @@
 """All SQL of uploads and their files. Times are the database's own."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 
 from hsis.contracts.uploads import UploadRequest
-from hsis.errors import Conflict, NotFound, Unavailable
+from hsis.errors import Conflict, NotFound
 from hsis_ingest.rows import UploadRow, upload_of
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Unavailable for every error that says that the database does not answer."""
-    try:
-        yield
-    except (
-        OSError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-    ) as error:
-        raise Unavailable("Postgres does not answer.") from error
-
-
-@asynccontextmanager
-async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-    """A connection in a transaction; Unavailable where the database does not answer."""
-    with translated():
-        async with pool.acquire() as opened, opened.transaction():
-            yield opened
 
 
 async def create(

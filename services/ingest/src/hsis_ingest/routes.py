@@ -10,9 +10,9 @@ from hsis.contracts.access import Role
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.uploads import Filename, Upload, UploadRequest
 from hsis.errors import InvalidInput
+from hsis.service.postgres import transaction
 from hsis.service.tokens import OptionalCaller, RequiredCaller
 from hsis_ingest import repository, uploads
-from hsis_ingest.repository import connection
 from hsis_ingest.state import AppState
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
@@ -39,7 +39,7 @@ async def list_uploads(
 ) -> UploadList:
     """A collection's uploads, the newest first."""
     await state.access.require(caller, collection, Role.VIEWER)
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         rows = await repository.newest(db, collection, limit)
     return UploadList(uploads=[row.told() for row in rows])
 

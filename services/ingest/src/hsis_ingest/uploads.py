@@ -13,10 +13,10 @@ from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.ids import id_from_filename
 from hsis.contracts.uploads import Upload, UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge, Unauthenticated
+from hsis.service.postgres import transaction
 from hsis_ingest import repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.leases import while_leased
-from hsis_ingest.repository import connection
 from hsis_ingest.rows import StoredFile, UploadRow
 from hsis_ingest.state import State
 
@@ -42,14 +42,14 @@ async def announce(state: State, caller: Caller, request: UploadRequest) -> Uplo
             f"The item {item!r} exists in {request.collection!r}; remove it or give another id."
         )
     upload = uuid.uuid4()
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
         return (await repository.find(db, upload)).told()
 
 
 async def visible(state: State, caller: Caller | None, upload: UUID, role: Role) -> UploadRow:
     """An upload in whose collection the caller has `role`; NotFound where it may not be seen."""
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         found = await repository.find(db, upload)
     try:
         await state.access.require(caller, found.collection, role)
@@ -78,7 +78,7 @@ async def receive(
         raise _too_large(state, name)
     token = uuid.uuid4()
     lease_s = state.settings.lease_s
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         if not await repository.claim_file(db, found.id, name, token, lease_s):
             raise Conflict(f"{name} is stored already, or another request is just sending it.")
     try:
@@ -90,7 +90,7 @@ async def receive(
     except LeaseLost:
         raise Conflict(f"Another request sends {name} now, or the upload was given up.") from None
     finally:
-        async with connection(state.pool) as db:
+        async with transaction(state.pool) as db:
             await repository.release_file(db, found.id, name, token)
 
 
@@ -99,7 +99,7 @@ async def give_up(state: State, upload: UUID) -> None:
 
     Conflict for one that is being converted or has become an item.
     """
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         found = await repository.find(db, upload, lock=True)
         if found.state is UploadState.CONVERTING:
             raise Conflict("The upload is just being converted; wait for its end.")
@@ -144,7 +144,7 @@ async def _store(
         raise UploadInterrupted(
             f"{file.name} broke off after {size} bytes; send it again."
         ) from None
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         if not await repository.finish_file(
             db, found.id, file.name, token, size, digest.hexdigest()
         ):
@@ -156,7 +156,7 @@ async def _store(
 
 
 async def _renew(state: State, upload: UUID, name: str, token: UUID) -> bool:
-    async with connection(state.pool) as db:
+    async with transaction(state.pool) as db:
         return await repository.renew_file(db, upload, name, token, state.settings.lease_s)
 
 

@@ -26,13 +26,13 @@ from hsis.errors import (
     problem_type,
 )
 from hsis.service.logs import new_request_id, request_id
+from hsis.service.postgres import transaction
 from hsis_ingest import queue
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
 from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost
 from hsis_ingest.leases import while_leased
 from hsis_ingest.registration import UPLOAD_PROPERTY
-from hsis_ingest.repository import connection
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 
@@ -73,7 +73,7 @@ class Worker:
         """Convert the next upload in the queue; False where there was none."""
         token = uuid.uuid4()
         settings = self._settings
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             upload = await queue.claim(db, token, settings.lease_s, settings.max_attempts)
         if upload is None:
             return False
@@ -117,7 +117,7 @@ class Worker:
             logger.warning("the lease was lost; another worker goes on")
             return
         except asyncio.CancelledError:
-            async with connection(self._pool) as db:
+            async with transaction(self._pool) as db:
                 await queue.give_back(db, token)
             raise
         except Exception as error:
@@ -143,7 +143,7 @@ class Worker:
                 # An answer that was lost on its way makes our own item look like another's.
                 if not await self._registered(upload):
                     raise
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             if not await queue.succeed(db, token):
                 raise LeaseLost
 
@@ -161,12 +161,12 @@ class Worker:
         return True
 
     async def _progress(self, token: UUID, progress: float) -> None:
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             if not await queue.note_progress(db, token, progress):
                 raise LeaseLost
 
     async def _renew(self, token: UUID) -> bool:
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             return await queue.renew(db, token, self._settings.lease_s)
 
     async def _end_badly(self, upload: UploadRow, token: UUID, error: Exception) -> None:
@@ -176,11 +176,11 @@ class Worker:
             logger.error("a conversion failed unexpectedly", exc_info=error)
         if not final:
             logger.warning("the conversion is tried again", extra={"upload": str(upload.id)})
-            async with connection(self._pool) as db:
+            async with transaction(self._pool) as db:
                 await queue.retry(db, token, self._settings.retry_delay_s * upload.attempts)
             return
         logger.warning("the conversion failed", extra={"upload": str(upload.id)})
-        async with connection(self._pool) as db:
+        async with transaction(self._pool) as db:
             condemned = await queue.condemn(db, token, problem_for(error))
         if condemned:
             await self._cleaner.purge(upload)

@@ -1,8 +1,8 @@
 """A pool of connections to the service's own schema, and its numbered migrations."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -44,17 +44,23 @@ async def open_pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[as
         await pool.close()
 
 
-@asynccontextmanager
-async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """A connection inside one transaction; Unavailable when Postgres does not answer,
-    InvalidInput for a text that it cannot hold."""
+@contextmanager
+def translated() -> Iterator[None]:
+    """Unavailable when Postgres does not answer, InvalidInput for a text that it cannot hold."""
     try:
-        async with pool.acquire() as connection, connection.transaction():
-            yield connection
+        yield
     except asyncpg.DataError as error:  # U+0000, half a surrogate pair
         raise InvalidInput("The request holds a text that cannot be stored.") from error
     except _AWAY as error:
         raise Unavailable("Postgres does not answer.") from error
+
+
+@asynccontextmanager
+async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A connection inside one transaction, its errors translated."""
+    with translated():
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
 
 
 async def ping(pool: asyncpg.Pool) -> None:
