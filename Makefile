@@ -44,7 +44,7 @@ demo: install ## the same, with a synthetic sample scene loaded
 	@exec $(BIN)/python -m hsis_embedded demo
 
 test: install $(VENV)/.installed-dev ## every test that needs no Docker
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=3
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, the rules between packages
 	$(BIN)/ruff format --check .

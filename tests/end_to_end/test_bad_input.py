@@ -63,7 +63,7 @@ def nan_only(folder: Path) -> list[Path]:
 
 
 def bomb(folder: Path) -> list[Path]:
-    zeros = np.zeros((1000, 1000, 100), np.float64)
+    zeros = np.zeros((1000, 1000, 20), np.float64)
     scipy.io.savemat(folder / "bomb.mat", {"cube": zeros}, do_compression=True)
     assert (folder / "bomb.mat").stat().st_size < zeros.nbytes / 500
     return [folder / "bomb.mat"]

@@ -1,6 +1,6 @@
 """Who may do what, as a real catalog says."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -19,6 +19,7 @@ class World:
 
     proxy: Proxy
     tokens: dict[str, str | None]
+    http: httpx.AsyncClient
 
     async def status(
         self, who: str, method: str, path: str, headers: dict[str, str] | None = None
@@ -27,10 +28,9 @@ class World:
         token = self.tokens[who]
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         content = b"new" if method == "PUT" else None
-        async with httpx.AsyncClient(base_url=self.proxy.url, trust_env=False) as http:
-            answer = await http.request(
-                method, path, headers=sent | (headers or {}), content=content
-            )
+        answer = await self.http.request(
+            method, path, headers=sent | (headers or {}), content=content
+        )
         if answer.is_error and method != "HEAD":
             assert answer.headers["Content-Type"] == "application/problem+json"
         return answer.status_code
@@ -42,7 +42,7 @@ async def world(
     admin_token: str,
     service_token: str,
     make_token: Callable[..., str],
-) -> World:
+) -> AsyncIterator[World]:
     """Users, grants, collections and a blob in each place."""
     tokens: dict[str, str | None] = {
         "admin": admin_token,
@@ -103,7 +103,8 @@ async def world(
         "backup/f",
     ):
         assert (await proxy.put(key, b"old")).status_code == 201
-    return World(proxy, tokens)
+    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False) as http:
+        yield World(proxy, tokens, http)
 
 
 READ = {
