@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from hsis.cube.layout import CubeInfo
 from hsis_inference.device import Device
-from hsis_inference.processes.base import Plan, Process, ProcessInputs
+from hsis_inference.processes.base import (
+    AnyProcess,
+    Plan,
+    Process,
+    ProcessInputs,
+    TwoPassProcess,
+)
 from hsis_inference.scene import footprints
 
 SOURCE = {"collection": "lab", "item": "cube"}
@@ -20,7 +26,7 @@ def plan_of(process: Process, info: CubeInfo, library: Any = (), /, **inputs: An
 
 
 def run(
-    process: Process, plan: Plan, cube: NDArray[Any], device: Device, order: Any = None
+    process: AnyProcess, plan: Plan, cube: NDArray[Any], device: Device, order: Any = None
 ) -> NDArray[Any]:
     """The whole result, block by block; the first pass takes the blocks in `order`."""
     places = footprints(*cube.shape[1:])
@@ -29,8 +35,8 @@ def run(
         place = places[index]
         return cube[list(plan.bands), slice(*place.rows)][:, :, slice(*place.columns)]
 
-    model = None
-    if process.gathers:
+    model: tuple[bytes, ...] = ()
+    if isinstance(process, TwoPassProcess):
         parts = {
             index: process.gather(plan, block(index), device)
             for index in order or range(len(places))
@@ -38,11 +44,11 @@ def run(
         total = parts[0]
         for index in range(1, len(places)):
             total = process.merge(total, parts[index])
-        model = process.conclude(total)
+        model = (process.conclude(total),)
     shape = (len(plan.result.names), *cube.shape[1:])
     result = np.zeros(shape, plan.result.dtype)
     for index, place in enumerate(places):
-        made = process.compute(plan, model, block(index), device)
+        made = process.compute(plan, *model, block(index), device)
         assert made.dtype == np.dtype(plan.result.dtype)
         result[:, slice(*place.rows), slice(*place.columns)] = made
     return result

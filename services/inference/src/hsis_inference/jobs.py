@@ -9,7 +9,7 @@ from typing import Any
 from hsis.contracts.jobs import JobInfo, JobStatus, Link
 from hsis.errors import Problem
 from hsis_inference.describe import RESULT
-from hsis_inference.processes.base import Plan, Process
+from hsis_inference.processes.base import Plan, Process, TwoPassProcess
 
 
 class Phase(StrEnum):
@@ -40,7 +40,7 @@ _MESSAGES = {
 
 def phases_of(process: Process) -> tuple[Phase, ...]:
     """The phases of a process in their order."""
-    first = (Phase.GATHER, Phase.REDUCE) if process.gathers else ()
+    first = (Phase.GATHER, Phase.REDUCE) if isinstance(process, TwoPassProcess) else ()
     return (*first, Phase.MAP, Phase.PUBLISH)
 
 

@@ -22,6 +22,7 @@ from hsis_inference.device import Device
 from hsis_inference.errors import LeaseLost, SourceChanged
 from hsis_inference.jobs import Job, Phase
 from hsis_inference.processes import process_of
+from hsis_inference.processes.base import TwoPassProcess
 from hsis_inference.publication import publish, result_info
 from hsis_inference.repository import blocks, jobs
 from hsis_inference.repository.blocks import Lease
@@ -58,13 +59,13 @@ class Steps:
         return None
 
     async def _gather(self, job: Job, lease: Lease, device: Device) -> bytes:
-        process = process_of(job.process)
+        process = _two_pass(job)
         block, _ = await self._block(job, lease)
         return await self._run(process.gather, job.plan, block, device)
 
     async def _reduce(self, job: Job, lease: Lease) -> bytes:
         """The partial results combined two by two in the order of the blocks, one in memory."""
-        process = process_of(job.process)
+        process = _two_pass(job)
         total: bytes | None = None
         for index in range(job.block_count):
             async with transaction(self.pool) as connection:
@@ -77,15 +78,25 @@ class Steps:
 
     async def _map(self, job: Job, lease: Lease, device: Device) -> None:
         process = process_of(job.process)
-        async with transaction(self.pool) as connection:
-            model = await jobs.model(connection, job.id)
         block, where = await self._block(job, lease)
-        result = await self._run(process.compute, job.plan, model, block, device)
+        if isinstance(process, TwoPassProcess):
+            model = await self._model(job)
+            result = await self._run(process.compute, job.plan, model, block, device)
+        else:
+            result = await self._run(process.compute, job.plan, block, device)
         info = result_info(job, (await self._source(job)).info)
         prefix = cube_prefix(job.collection, job.result_item)
         for index, bands in band_shards(info.shape, where.grid):
             content = await self._run(_encoded, result[bands], info)
             await self.storage.put(prefix + shard_key(index), content)
+
+    async def _model(self, job: Job) -> bytes:
+        """What the first pass made; LeaseLost where the job ended, which removes it."""
+        async with transaction(self.pool) as connection:
+            model = await jobs.model(connection, job.id)
+        if model is None:
+            raise LeaseLost(f"Job {job.id} has ended.")
+        return model
 
     async def _block(self, job: Job, lease: Lease) -> tuple[NDArray[Any], Footprint]:
         """Stored values (band, y, x) of the plan's bands in the block, and where it lies."""
@@ -119,6 +130,13 @@ class Steps:
         """The function's answer, computed in the executor."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, function, *arguments)
+
+
+def _two_pass(job: Job) -> TwoPassProcess:
+    """The job's process; only jobs of two passes have phases that ask for this."""
+    process = process_of(job.process)
+    assert isinstance(process, TwoPassProcess)
+    return process
 
 
 def _encoded(bands: NDArray[Any], info: CubeInfo) -> bytes:

@@ -1,7 +1,8 @@
 """What a process is: a description, a plan made of checked inputs, and array code over blocks."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,58 +61,56 @@ class Plan(BaseModel):
     values: dict[str, Any] = Field(default_factory=dict)
 
 
-class Process(Protocol):
-    """One process. The methods from `gather` on are pure array code and run in an executor.
-
-    With `gathers` there is a first pass: `gather` of every block, `merge` of the partial results
-    two by two in the order of the blocks, and `conclude`, whose answer every `compute` gets.
-    """
+class Process(ABC):
+    """What every process is told by, and its plan. It computes as one of the two classes below,
+    whose methods are pure array code and run in an executor."""
 
     id: ClassVar[str]
     title: ClassVar[str]
     description: ClassVar[str]
     inputs: ClassVar[type[ProcessInputs]]
-    gathers: ClassVar[bool]
 
+    @abstractmethod
     def plan(self, inputs: Any, info: CubeInfo, library: Sequence[Spectrum]) -> Plan:
         """The plan for a cube, or InvalidInput that names the input and says what is right."""
-        ...
 
+
+class OnePassProcess(Process):
+    """A process whose result at a pixel depends on that pixel alone."""
+
+    @abstractmethod
+    def compute(self, plan: Plan, block: NDArray[Any], device: Device) -> NDArray[Any]:
+        """The result of a block (band, y, x) of stored values of `plan.bands`: (result band, y, x)
+        in the result's dtype."""
+
+
+class TwoPassProcess(Process):
+    """A process that first gathers statistics of the whole scene.
+
+    The first pass is `gather` of every block, `merge` of the partial results two by two in the
+    order of the blocks, and `conclude`, whose answer every `compute` of the second pass gets.
+    """
+
+    @abstractmethod
     def gather(self, plan: Plan, block: NDArray[Any], device: Device) -> bytes:
         """The partial result of a block (band, y, x) of stored values of `plan.bands`."""
-        ...
 
+    @abstractmethod
     def merge(self, first: bytes, second: bytes) -> bytes:
         """Two partial results as one."""
-        ...
 
+    @abstractmethod
     def conclude(self, partial: bytes) -> bytes:
         """What `compute` needs, of the merged partial results; NotEnoughPixels."""
-        ...
 
+    @abstractmethod
     def compute(
-        self, plan: Plan, model: bytes | None, block: NDArray[Any], device: Device
+        self, plan: Plan, model: bytes, block: NDArray[Any], device: Device
     ) -> NDArray[Any]:
-        """The result of a block: (result band, y, x) in the result's dtype."""
-        ...
+        """The result of a block, as of a process of one pass; `model` is of `conclude`."""
 
 
-class WithoutGathering:
-    """The first pass of a process that has none."""
-
-    gathers: ClassVar[bool] = False
-
-    def gather(self, plan: Plan, block: NDArray[Any], device: Device) -> bytes:
-        """Never called."""
-        raise NotImplementedError
-
-    def merge(self, first: bytes, second: bytes) -> bytes:
-        """Never called."""
-        raise NotImplementedError
-
-    def conclude(self, partial: bytes) -> bytes:
-        """Never called."""
-        raise NotImplementedError
+AnyProcess = OnePassProcess | TwoPassProcess
 
 
 def empty_result(plan: Plan, pixels: int) -> NDArray[Any]:

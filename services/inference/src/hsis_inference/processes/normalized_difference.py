@@ -13,10 +13,10 @@ from hsis.errors import InvalidInput
 from hsis_inference.device import Device
 from hsis_inference.processes.bands import band_at, check_band, require_real
 from hsis_inference.processes.base import (
+    OnePassProcess,
     Plan,
     ProcessInputs,
     ResultBands,
-    WithoutGathering,
     empty_result,
 )
 from hsis_inference.processes.pixels import valid_pixels
@@ -45,7 +45,7 @@ class Inputs(ProcessInputs):
     )
 
 
-class NormalizedDifference(WithoutGathering):
+class NormalizedDifference(OnePassProcess):
     """(a - b) / (a + b) of physical values; NaN where a or b is invalid or their sum is 0."""
 
     id: ClassVar[str] = "normalized-difference"
@@ -60,7 +60,7 @@ class NormalizedDifference(WithoutGathering):
         self,
         inputs: Inputs,
         info: CubeInfo,
-        library: Sequence[Spectrum],  # noqa: ARG002 - the protocol's
+        library: Sequence[Spectrum],  # noqa: ARG002 - every process's
     ) -> Plan:
         """Find the two bands."""
         require_real(info)
@@ -78,13 +78,7 @@ class NormalizedDifference(WithoutGathering):
             ),
         )
 
-    def compute(
-        self,
-        plan: Plan,
-        model: bytes | None,  # noqa: ARG002 - the protocol's
-        block: NDArray[Any],
-        device: Device,
-    ) -> NDArray[np.float32]:
+    def compute(self, plan: Plan, block: NDArray[Any], device: Device) -> NDArray[np.float32]:
         """See the class; the block is (2, y, x), a first."""
         result: NDArray[np.float32] = empty_result(plan, block[0].size)
         for places, values in valid_pixels(plan, block):

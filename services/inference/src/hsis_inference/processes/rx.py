@@ -18,7 +18,13 @@ from hsis_inference.device import Device
 from hsis_inference.errors import NotEnoughPixels
 from hsis_inference.processes.arrays import pack, unpack
 from hsis_inference.processes.bands import chosen_bands, require_real
-from hsis_inference.processes.base import Plan, ProcessInputs, ResultBands, empty_result
+from hsis_inference.processes.base import (
+    Plan,
+    ProcessInputs,
+    ResultBands,
+    TwoPassProcess,
+    empty_result,
+)
 from hsis_inference.processes.pixels import valid_pixels
 
 
@@ -33,7 +39,7 @@ class Inputs(ProcessInputs):
     )
 
 
-class Rx:
+class Rx(TwoPassProcess):
     """The squared Mahalanobis distance of every pixel from the mean of all."""
 
     id: ClassVar[str] = "rx"
@@ -43,13 +49,12 @@ class Rx:
         "mean of all valid pixels, float32. Where the covariance is singular, its pseudoinverse."
     )
     inputs: ClassVar[type[ProcessInputs]] = Inputs
-    gathers: ClassVar[bool] = True
 
     def plan(
         self,
         inputs: Inputs,
         info: CubeInfo,
-        library: Sequence[Spectrum],  # noqa: ARG002 - the protocol's
+        library: Sequence[Spectrum],  # noqa: ARG002 - every process's
     ) -> Plan:
         """Choose the bands."""
         require_real(info)
@@ -103,10 +108,9 @@ class Rx:
         return pack(mean=moments["mean"], whitening=whitening)
 
     def compute(
-        self, plan: Plan, model: bytes | None, block: NDArray[Any], device: Device
+        self, plan: Plan, model: bytes, block: NDArray[Any], device: Device
     ) -> NDArray[np.float32]:
         """The distances, (1, y, x); NaN where a pixel is invalid in a band used."""
-        assert model is not None
         arrays = unpack(model)
         mean, whitening = device.tensor(arrays["mean"]), device.tensor(arrays["whitening"])
         result: NDArray[np.float32] = empty_result(plan, block[0].size)

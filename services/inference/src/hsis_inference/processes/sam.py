@@ -14,10 +14,10 @@ from hsis.errors import InvalidInput
 from hsis_inference.device import Device
 from hsis_inference.processes.bands import chosen_bands, require_real
 from hsis_inference.processes.base import (
+    OnePassProcess,
     Plan,
     ProcessInputs,
     ResultBands,
-    WithoutGathering,
     empty_result,
 )
 from hsis_inference.processes.classes import classification_classes
@@ -69,7 +69,7 @@ class Inputs(ProcessInputs):
     )
 
 
-class Sam(WithoutGathering):
+class Sam(OnePassProcess):
     """The angle between each pixel's spectrum and reference spectra, and the class of least angle.
 
     A pixel that is invalid in a band used, or 0 in all, has the class 0 and the angle NaN.
@@ -104,13 +104,7 @@ class Sam(WithoutGathering):
             },
         )
 
-    def compute(
-        self,
-        plan: Plan,
-        model: bytes | None,  # noqa: ARG002 - the protocol's
-        block: NDArray[Any],
-        device: Device,
-    ) -> NDArray[Any]:
+    def compute(self, plan: Plan, block: NDArray[Any], device: Device) -> NDArray[Any]:
         """Classes (1, y, x), uint8, or angles (spectrum, y, x), float32, radians."""
         references = np.array(plan.values["references"], np.float64)
         references /= np.linalg.norm(references, axis=1, keepdims=True)
