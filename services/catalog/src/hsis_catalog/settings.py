@@ -1,5 +1,7 @@
 """Settings of catalog."""
 
+from typing import ClassVar
+
 from pydantic import Field, SecretStr
 
 from hsis.service.settings import DatabaseSettings
@@ -8,6 +10,7 @@ from hsis.service.settings import DatabaseSettings
 class Settings(DatabaseSettings):
     """Secrets that only catalog knows, and limits."""
 
+    service: ClassVar[str] = "catalog"
     database_user: str = "hsis_catalog"
     token_private_key: SecretStr = Field(
         description="PEM of the Ed25519 key that tokens are signed with"

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ MIB = 1024**2
 class Settings(DatabaseSettings):
     """What computes, and how blocks are leased and tried again."""
 
+    service: ClassVar[str] = "inference"
     database_user: str = "hsis_inference"
     device: str = Field(
         default="auto",

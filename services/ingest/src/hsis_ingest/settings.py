@@ -1,5 +1,7 @@
 """Settings of ingest."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from hsis.service.settings import DatabaseSettings
@@ -11,6 +13,7 @@ GIB = 1024**3
 class Settings(DatabaseSettings):
     """Limits of uploads, and how conversions are leased and how much memory they take."""
 
+    service: ClassVar[str] = "ingest"
     database_user: str = "hsis_ingest"
     worker_enabled: bool = Field(default=True, description="Whether this process converts")
     worker_poll_s: float = Field(default=1.0, gt=0, description="Wait between looks at the queue")

@@ -1,6 +1,6 @@
 """Settings of storage-proxy."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -14,6 +14,7 @@ MAX_PARTS = 10_000
 class Settings(ServiceSettings):
     """Where the object store is, and how much of a stream is held or taken."""
 
+    service: ClassVar[str] = "storage-proxy"
     s3_endpoint_url: str = "http://objects:9000"
     s3_region: str = "us-east-1"
     s3_bucket: str = Field(default="hsis", min_length=3, max_length=63)

@@ -1,5 +1,7 @@
 """Settings of tiles."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from hsis.service.settings import ServiceSettings
@@ -8,6 +10,7 @@ from hsis.service.settings import ServiceSettings
 class Settings(ServiceSettings):
     """Where cubes are read from and how much is done and kept at once."""
 
+    service: ClassVar[str] = "tiles"
     cached_cubes: int = Field(
         default=256, ge=1, description="Opened cubes kept, with the indexes of their shards"
     )

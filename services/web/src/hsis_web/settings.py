@@ -1,6 +1,7 @@
 """Settings of web."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -10,6 +11,7 @@ from hsis.service.settings import ServiceSettings
 class Settings(ServiceSettings):
     """Where the assets are that npm installed."""
 
+    service: ClassVar[str] = "web"
     node_modules_dir: Path = Field(
         default=Path("node_modules"),
         description="The folder that `npm ci` made of package-lock.json",

@@ -1,12 +1,13 @@
 """The settings that every service has. Each service adds its own and its own defaults.
 
 Every value comes from the environment (prefix `HSIS_`) or from a file of the same name in lower
-case in `HSIS_SECRETS_DIR` (default `/run/secrets`); secrets have no default.
+case in `HSIS_SECRETS_DIR` (default `/run/secrets`), or from the YAML file `HSIS_CONFIG`; secrets
+have no default.
 """
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -16,6 +17,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from hsis.service.config_file import ConfigFileSource
+
 DEFAULT_SECRETS_DIR = Path("/run/secrets")
 
 
@@ -23,6 +26,9 @@ class ServiceSettings(BaseSettings):
     """Settings common to all services; frozen, built once by `create_app` and passed in."""
 
     model_config = SettingsConfigDict(env_prefix="HSIS_", frozen=True, extra="ignore")
+
+    service: ClassVar[str]
+    """The service's name, which is its section in the YAML file."""
 
     token_public_key: str = Field(
         description="PEM of the Ed25519 key that catalog's tokens are verified with"
@@ -52,11 +58,14 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then files of the secrets folder."""
+        """Arguments first, then the environment, files of the secrets folder, the YAML file."""
         folder = Path(os.environ.get("HSIS_SECRETS_DIR", DEFAULT_SECRETS_DIR))
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if folder.is_dir():
             sources.append(SecretsSettingsSource(settings_cls, secrets_dir=folder))
+        if hasattr(settings_cls, "service"):
+            common = frozenset(DatabaseSettings.model_fields)
+            sources.append(ConfigFileSource(settings_cls, settings_cls.service, common))
         return tuple(sources)
 
 
