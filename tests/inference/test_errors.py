@@ -1,11 +1,17 @@
-"""Every error has its place in the table."""
+"""Every error has its place in the table, and its type."""
 
 import importlib
 import pkgutil
+import uuid
+
+import numpy as np
 
 import hsis_inference
+from hsis.clients.base import error_of, problem_of
 from hsis.errors import COMMON_PROBLEMS, DomainError
 from hsis_inference.errors import PROBLEMS
+from tests.inference.conftest import LAB
+from tests.inference.platform import Bench
 
 
 def _subclasses(kind: type[DomainError]) -> set[type[DomainError]]:
@@ -23,3 +29,29 @@ def test_every_error_of_the_service_is_mapped() -> None:
     assert own == set(PROBLEMS) | set(COMMON_PROBLEMS)
     slugs = [kind.slug for kind in [*PROBLEMS.values(), *COMMON_PROBLEMS.values()]]
     assert len(slugs) == len(set(slugs))
+
+
+async def test_errors_that_the_standard_names_have_its_types(bench: Bench) -> None:
+    """The URIs are those of OGC 18-062r2 (requirements no-such-process, no-such-job,
+    results-not-ready)."""
+    inputs = {"collection": LAB, "item": "scene"}
+    await bench.store(LAB, "scene", np.ones((2, 4, 4), np.float32))
+    job = await bench.processing.execute("rx", inputs, token=bench.token)
+    await bench.processing.dismiss(job.job_id, token=bench.token)
+    for path, name in (
+        ("processes/none", "no-such-process"),
+        (f"jobs/{uuid.uuid4()}", "no-such-job"),
+        ("jobs/none/results", "no-such-job"),
+        (f"jobs/{job.job_id}/results", "result-not-ready"),
+    ):
+        answer = await bench.http.get(
+            f"{bench.platform.inference_url}/processing/{path}",
+            headers={"Authorization": f"Bearer {bench.token}"},
+        )
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+        wanted = f"http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/{name}"
+        assert answer.json()["type"] == wanted
+        problem = problem_of(error_of(answer))
+        assert problem is not None
+        assert problem.slug == name

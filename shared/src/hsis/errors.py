@@ -48,16 +48,21 @@ class Unavailable(DomainError):
     """A part that this one needs does not answer now; trying again later is right."""
 
 
+TYPE_PREFIX = "urn:hsis:problem:"
+
+
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """How one class of error is told: HTTP status, stable slug, short human title."""
+    """How one class of error is told: HTTP status, stable slug, short human title.
+
+    `prefix` and the slug make the type's URI; it is a standard's own where that names the error.
+    """
 
     status: int
     slug: str
     title: str
+    prefix: str = TYPE_PREFIX
 
-
-TYPE_PREFIX = "urn:hsis:problem:"
 
 ProblemTable = Mapping[type[DomainError], ProblemType]
 
@@ -87,13 +92,13 @@ class Problem(BaseModel):
     @property
     def slug(self) -> str:
         """The stable, machine-readable name of the problem, such as `header-mismatch`."""
-        return self.type.removeprefix(TYPE_PREFIX)
+        return self.type.rsplit("/", 1)[-1].removeprefix(TYPE_PREFIX)
 
     @classmethod
     def of(cls, kind: ProblemType, detail: str, **more: Any) -> "Problem":
         """The document for one error of that kind."""
         return cls(
-            type=TYPE_PREFIX + kind.slug,
+            type=kind.prefix + kind.slug,
             title=kind.title,
             status=kind.status,
             detail=detail,

@@ -43,10 +43,13 @@ class JobFailed(DomainError):
     """The job's own failure where it comes from inside; the detail names the job."""
 
 
+OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
+"""Types of the errors that OGC API Processes 1.0 names."""
+
 PROBLEMS: ProblemTable = {
-    NoSuchProcess: ProblemType(404, "no-such-process", "There is no such process"),
-    NoSuchJob: ProblemType(404, "no-such-job", "There is no such job"),
-    ResultNotReady: ProblemType(404, "result-not-ready", "There is no result"),
+    NoSuchProcess: ProblemType(404, "no-such-process", "There is no such process", OGC),
+    NoSuchJob: ProblemType(404, "no-such-job", "There is no such job", OGC),
+    ResultNotReady: ProblemType(404, "result-not-ready", "There is no result", OGC),
     NotEnoughPixels: ProblemType(422, "not-enough-pixels", "Too few valid pixels"),
     SourceChanged: ProblemType(409, "source-changed", "The source changed while the job ran"),
     LeaseLost: ProblemType(409, "lease-lost", "The block is another worker's now"),
