@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from hsis.service.provision import SCHEMAS
+from hsis.service.secret_files import SigningKeys
 from hsis_embedded.object_store import ObjectStore
 from hsis_embedded.postgres import Postgres
 from hsis_embedded.readiness import accepts, answers_sql, free_port
-from hsis_embedded.secrets import SCHEMAS, SigningKeys
 from hsis_embedded.supervisor import Program, Supervisor
 from tests.support import tokens
 from tests.support.embedded import Embedded

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hsis_embedded.secrets import SigningKeys
+from hsis.service.secret_files import SigningKeys
 from tests.support.platform import ADMIN_PASSWORD, SERVICE_SECRET, catalog_settings, service_app
 from tests.support.servers import served
 
@@ -54,7 +54,11 @@ async def catalog(
     and the service ingest. The collection `private` is olga's."""
     settings = catalog_settings(keys) | await database("catalog")
     app = service_app(
-        "hsis_catalog", token_public_key=keys.public_pem, search_limit_max=20, **settings
+        "hsis_catalog",
+        token_public_key=keys.public_pem,
+        search_limit_max=20,
+        search_positions_max=50,
+        **settings,
     )
     async with (
         served(app) as url,

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from hsis_embedded.secrets import SigningKeys
+from hsis.service.secret_files import SigningKeys
 from tests.catalog.conftest import Catalog
 
 

@@ -9,9 +9,9 @@ import httpx
 import jwt
 import pytest
 
+from hsis.service.secret_files import SigningKeys
 from hsis_catalog.errors import TooManyAttempts
 from hsis_catalog.login import Attempts
-from hsis_embedded.secrets import SigningKeys
 from tests.catalog.conftest import PASSWORD, Catalog, login
 from tests.support.platform import SERVICE_SECRET, catalog_settings, service_app
 from tests.support.servers import served

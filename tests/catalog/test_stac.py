@@ -99,6 +99,10 @@ async def test_an_item_sent_back_as_it_came_stays_relative(catalog: Catalog) -> 
         ({"geometry": {"type": "Point", "coordinates": [1, 2]}}, "bbox"),
         ({"geometry": {"type": "Blob", "coordinates": [1, 2]}, "bbox": [1, 2, 1, 2]}, "geometry"),
         (
+            {"geometry": {"type": "Point", "coordinates": [1]}, "bbox": [1, 2, 1, 2]},
+            "geometry: the coordinates do not make a Point",
+        ),
+        (
             {"geometry": {"type": "Point", "coordinates": [1, 2]}, "bbox": [1, 95, 2, 96]},
             "latitudes",
         ),

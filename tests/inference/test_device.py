@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hsis_embedded.secrets import SigningKeys
+from hsis.service.secret_files import SigningKeys
 from hsis_inference import device
 from hsis_inference.errors import DeviceNotReady
 from tests.support.platform import service_app

@@ -12,7 +12,7 @@ import pytest
 from hsis.contracts.jobs import JobStatus
 from hsis.errors import Conflict
 from hsis.service.postgres import migrate, open_pool, transaction
-from hsis_embedded.secrets import SigningKeys
+from hsis.service.secret_files import SigningKeys
 from hsis_inference import leases, queue
 from hsis_inference.errors import LeaseLost, NotEnoughPixels
 from hsis_inference.jobs import Job, NewJob, Phase, phases_of

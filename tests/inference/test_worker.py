@@ -17,8 +17,8 @@ from hsis.errors import NotFound
 from hsis.service.access import CollectionAccess
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, transaction
+from hsis.service.secret_files import SigningKeys
 from hsis_embedded.readiness import free_port
-from hsis_embedded.secrets import SigningKeys
 from hsis_inference import queue
 from hsis_inference.device import Device
 from hsis_inference.execution import Execution

@@ -13,9 +13,9 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.ingest import IngestClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.uploads import Upload, UploadRequest
+from hsis.service.secret_files import SigningKeys
 from hsis_embedded.object_store import ObjectStore
 from hsis_embedded.readiness import free_port
-from hsis_embedded.secrets import SigningKeys
 from tests.ingest import files
 from tests.support.platform import (
     ADMIN_PASSWORD,

@@ -18,8 +18,8 @@ from tests.support.platform import (
 from tests.support.servers import served
 
 from hsis.clients.catalog import CatalogClient
+from hsis.service.secret_files import SigningKeys
 from hsis_embedded.object_store import ObjectStore
-from hsis_embedded.secrets import SigningKeys
 
 PART_BYTES = 5 * 1024 * 1024
 MAX_OBJECT_BYTES = 80 * 1024 * 1024

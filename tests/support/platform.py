@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from hsis.clients.catalog import CatalogClient
+from hsis.service.secret_files import CALLING_SERVICES, SigningKeys
 from hsis_embedded.object_store import ObjectStore
 from hsis_embedded.readiness import free_port
-from hsis_embedded.secrets import CALLING_SERVICES, SigningKeys
 from tests.support.servers import served
 
 ADMIN_PASSWORD = "correct horse battery staple"

@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 
-from hsis_embedded.secrets import SigningKeys
+from hsis.service.secret_files import SigningKeys
 
 
 def sign(

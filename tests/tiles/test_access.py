@@ -9,8 +9,8 @@ import pytest
 
 from hsis.contracts.blobs import cube_prefix, statistics_key
 from hsis.errors import COMMON_PROBLEMS, DomainError, problem_type
+from hsis.service.secret_files import SigningKeys
 from hsis_embedded.readiness import free_port
-from hsis_embedded.secrets import SigningKeys
 from hsis_tiles import errors
 from tests.support.platform import service_app
 from tests.tiles.conftest import COLLECTION, Tiles

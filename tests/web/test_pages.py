@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hsis_embedded.secrets import SigningKeys
+from hsis.service.secret_files import SigningKeys
 from hsis_web.app import STATIC
 from hsis_web.pages import OPENAPI_URLS
 from tests.support.platform import service_app

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import asyncpg
 
+from hsis.service import provision
+
 SYSTEM_USER = "pgserver"
 DATABASE = "hsis"
 SUPERUSER = "postgres"
@@ -96,30 +98,17 @@ class Postgres:
         """Make a database that nobody may use until a role is given it, where it is missing."""
         connection = await self.connect()
         try:
-            known = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
-            if not known:
-                await connection.execute(f'CREATE DATABASE "{name}"')
-            await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+            await provision.create_database(connection, name)
         finally:
             await connection.close()
 
     async def create_schema(self, database: str, schema: str, password: str) -> str:
         """Make a service's schema and the role that owns it, where missing; the role's name."""
-        role = f"hsis_{schema}"
         connection = await self.connect(database)
         try:
-            await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
-            verb = "ALTER" if known else "CREATE"
-            quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)
-            await connection.execute(f'{verb} ROLE "{role}" LOGIN PASSWORD {quoted}')
-            await connection.execute(f'GRANT CONNECT ON DATABASE "{database}" TO "{role}"')
-            await connection.execute(
-                f'CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{role}"'
-            )
+            return await provision.create_schema(connection, database, schema, password)
         finally:
             await connection.close()
-        return role
 
 
 def as_system_user() -> list[str]:

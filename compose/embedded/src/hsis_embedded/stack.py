@@ -11,10 +11,11 @@ from typing import Self
 
 import httpx
 
+from hsis.service.provision import SCHEMAS
+from hsis.service.secret_files import Secrets
 from hsis_embedded.object_store import ObjectStore, program
 from hsis_embedded.postgres import DATABASE, Postgres
 from hsis_embedded.readiness import accepts, answers_ok, answers_sql, free_port
-from hsis_embedded.secrets import SCHEMAS, Secrets
 from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.supervisor import Program, Supervisor
 
@@ -124,15 +125,16 @@ class Stack:
     def _edge(self, http: httpx.AsyncClient) -> Program:
         home = str(self.settings.home / "edge")
         environment = _inherited() | {
-            "HSIS_SITE_ADDRESS": f"http://:{self.settings.port}",
-            "HSIS_BIND": "127.0.0.1",
+            "HSIS_TLS": "off",
+            "HSIS_EDGE_HTTP_PORT": str(self.settings.port),
+            "HSIS_EDGE_BIND": "127.0.0.1",
             "HOME": home,
             "XDG_DATA_HOME": home,
             "XDG_CONFIG_HOME": home,
         }
         for name, port in self._ports.items():
-            upstream = f"HSIS_{name.upper().replace('-', '_')}_UPSTREAM"
-            environment[upstream] = f"127.0.0.1:{port}"
+            service = f"HSIS_{name.upper().replace('-', '_')}"
+            environment |= {f"{service}_HOST": "127.0.0.1", f"{service}_PORT": str(port)}
         command = [
             program("caddy"),
             "run",

@@ -1,11 +1,14 @@
-"""The generated credentials of one installation, kept in `$HSIS_HOME/secrets` (mode 0600).
+"""The generated credentials of one installation, one file each in one folder.
 
-Each service has a folder of its own there that holds only what it may know, in the form in which
-containers get their secrets: one file a setting, named after it in lower case.
+For the embedded default the folder is `$HSIS_HOME/secrets`, and each service has a folder of its
+own in it that holds only what it may know, in the form in which containers get their secrets: one
+file a setting, named after it in lower case. `python -m hsis.service.secret_files FOLDER` makes
+what the containers of `compose/` need; what is there stays.
 """
 
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +21,25 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from hsis.service.provision import SCHEMAS
+
 CALLING_SERVICES = ("ingest", "storage-proxy", "tiles", "inference")
 """Services that call others and so have a password of their own at catalog."""
-SCHEMAS = ("catalog", "ingest", "inference")
-"""Services that own a Postgres schema of their name."""
+FOR_CONTAINERS = (
+    "postgres_password",
+    *(f"database_{schema}" for schema in SCHEMAS),
+    *(f"service_{name}" for name in CALLING_SERVICES),
+    "admin_password",
+    "s3_root_user",
+    "s3_root_password",
+    "s3_access_key",
+    "s3_secret_key",
+    "pgadmin_password",
+)
+"""The random ones that `compose/` needs, besides the two keys of the tokens."""
+IN_A_PRIVATE_FOLDER = 0o444
+"""Containers run as users of their own and see a secret's file with the owner it has outside: only
+the folder, which is its owner's alone, guards it here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +63,14 @@ class SigningKeys:
 
 
 class Secrets:
-    """The secrets below one folder; what is missing is made at first use and then kept."""
+    """The secrets below one folder; what is missing is made at first use and then kept.
 
-    def __init__(self, folder: Path) -> None:
+    `mode` is that of the files; the folder is its owner's alone in any case.
+    """
+
+    def __init__(self, folder: Path, mode: int = 0o600) -> None:
         self.folder = folder
+        self._mode = mode
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
 
@@ -56,16 +78,16 @@ class Secrets:
         """The secret of that name: `given`, else the one kept, else a new random one."""
         path = self.folder / name
         if given is not None:
-            write_private(path, given)
+            self._write(path, given)
         elif not path.exists():
-            write_private(path, secrets.token_urlsafe(24))
+            self._write(path, secrets.token_hex(16))
         return path.read_text(encoding="utf-8").strip()
 
     def signing_keys(self) -> SigningKeys:
         """The key pair of the tokens."""
         path = self.folder / "token_private_key"
         if not path.exists():
-            write_private(path, SigningKeys.generate().private_pem)
+            self._write(path, SigningKeys.generate().private_pem)
         key = load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(key, Ed25519PrivateKey):
             raise TypeError(f"{path} holds no Ed25519 private key.")
@@ -91,15 +113,29 @@ class Secrets:
         folder = self.folder / service
         folder.mkdir(mode=0o700, exist_ok=True)
         for name, value in values.items():
-            write_private(folder / f"hsis_{name}", value)
+            self._write(folder / f"hsis_{name}", value)
         return folder
 
+    def for_containers(self) -> None:
+        """Make every secret that the containers need and that is not there yet."""
+        for name in FOR_CONTAINERS:
+            self.value(name)
+        self._write(self.folder / "token_public_key", self.signing_keys().public_pem)
 
-def write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    def _write(self, path: Path, content: str) -> None:
+        write_private(path, content, self._mode)
+
+
+def write_private(path: Path, content: str, mode: int = 0o600) -> None:
+    """Write a file that only its owner can read (or of another mode), whole or not at all."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
     temporary.replace(path)
+
+
+if __name__ == "__main__":
+    Secrets(Path(sys.argv[1]), IN_A_PRIVATE_FOLDER).for_containers()
+    print(f"the secrets are in {sys.argv[1]}")
