@@ -33,6 +33,9 @@ class Settings(DatabaseSettings):
         default=2, ge=1, description="Passwords hashed at once; each takes 64 MiB"
     )
     search_limit_max: int = Field(default=1000, ge=1, description="Most items on one page")
+    search_positions_max: int = Field(
+        default=10_000, ge=1, description="Most positions of a geometry that is searched by"
+    )
     max_document_bytes: int = Field(
         default=16 * 1024**2, ge=1024, description="Largest STAC document taken"
     )

@@ -1,1 +1,1 @@
-"""All of the service's SQL, one module a table. Functions take the connection."""
+"""All of the service's SQL, one module a table, and search. Functions take the connection."""

@@ -1,26 +1,13 @@
 """The tables `items` and `removed_items`."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from hsis.errors import NotFound
 from hsis.service.postgres import Connection
-from hsis_catalog.repository.collections import VISIBLE, Reach
 from hsis_catalog.stac.items import NewItem
-from hsis_catalog.stac.query import ItemQuery
-
-
-@dataclass(frozen=True, slots=True)
-class FoundItem:
-    """An item in a list, with its place in the order of lists (newest first)."""
-
-    starts_at: datetime
-    seq: int
-    summary: dict[str, Any]
 
 
 async def get(connection: Connection, collection: str, item: str) -> dict[str, Any] | None:
@@ -67,57 +54,6 @@ async def delete(connection: Connection, collection: str, item: str) -> dict[str
         item,
     )
     return json.loads(gone) if gone is not None else None
-
-
-async def search(
-    connection: Connection, reach: Reach, query: ItemQuery
-) -> tuple[list[FoundItem], int]:
-    """At most `query.limit` + 1 items after `query.after`, newest first, and how many match."""
-    values: list[Any] = [reach.everything, reach.user, reach.only]
-    # Only literals and parameter numbers become part of the SQL.
-    where = f"collection_id IN ({VISIBLE})" + _conditions(query, values)
-    matched: int = await connection.fetchval(
-        f"SELECT count(*) FROM items WHERE {where}",  # noqa: S608
-        *values,
-    )
-    if query.after is not None:
-        where += f" AND (starts_at, seq) < (${len(values) + 1}, ${len(values) + 2})"
-        values += query.after
-    values.append(query.limit + 1)
-    rows = await connection.fetch(
-        f"SELECT starts_at, seq, summary FROM items WHERE {where}"  # noqa: S608
-        f" ORDER BY starts_at DESC, seq DESC LIMIT ${len(values)}",
-        *values,
-    )
-    found = [FoundItem(r["starts_at"], r["seq"], json.loads(r["summary"])) for r in rows]
-    return found, matched
-
-
-def _conditions(query: ItemQuery, values: list[Any]) -> str:
-    """The query's conditions, each beginning with AND; their values are added to `values`."""
-
-    def parameter(value: Any) -> str:
-        values.append(value)
-        return f"${len(values)}"
-
-    text = ""
-    if query.collections is not None:
-        text += f" AND collection_id = ANY ({parameter(query.collections)}::text[])"
-    if query.ids is not None:
-        text += f" AND id = ANY ({parameter(query.ids)}::text[])"
-    if query.start is not None:
-        text += f" AND ends_at >= {parameter(query.start)}"
-    if query.end is not None:
-        text += f" AND starts_at <= {parameter(query.end)}"
-    if query.box is not None:
-        west, south, east, north = query.box
-        boxes = []
-        for turn in (-360.0, 0.0, 360.0):  # a footprint may reach beyond 180 degrees east
-            corners = [parameter(v) for v in (west + turn, south, east + turn, north)]
-            w, s, e, n = (f"{corner}::float8" for corner in corners)
-            boxes.append(f"footprint && box(point({w}, {s}), point({e}, {n}))")
-        text += f" AND ({' OR '.join(boxes)})"
-    return text
 
 
 def _values(item: NewItem) -> tuple[Any, ...]:

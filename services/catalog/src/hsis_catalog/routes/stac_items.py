@@ -15,10 +15,12 @@ from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
 from hsis_catalog.errors import InvalidDocument, InvalidQuery
 from hsis_catalog.repository import items
+from hsis_catalog.repository.search import Page
+from hsis_catalog.repository.search import search as search_items
 from hsis_catalog.routes.stac_collections import reach_of
 from hsis_catalog.stac import answers
 from hsis_catalog.stac.answers import GEOJSON
-from hsis_catalog.stac.documents import Document, read_json
+from hsis_catalog.stac.documents import read_json
 from hsis_catalog.stac.items import item_of, raw_prefixes
 from hsis_catalog.stac.query import ItemQuery, from_body, from_parameters, page_token
 from hsis_catalog.state import CatalogState, State
@@ -31,9 +33,10 @@ _ITEMS = "/collections/{collection}/items"
 async def search(request: Request, state: CatalogState, caller: AnyCaller) -> JSONResponse:
     """Items of every collection that the caller can see, newest first.
 
-    Parameters: collections, ids, bbox, datetime, limit (10), token.
+    Parameters: collections, ids, bbox or intersects (a GeoJSON geometry, URL-encoded), datetime,
+    limit (10), token.
     """
-    query = from_parameters(request.query_params.multi_items(), state.settings.search_limit_max)
+    query = from_parameters(request.query_params.multi_items(), state.settings)
     return await _linked_page(request, state, caller, query)
 
 
@@ -41,14 +44,16 @@ async def search(request: Request, state: CatalogState, caller: AnyCaller) -> JS
 async def search_by_body(request: Request, state: CatalogState, caller: AnyCaller) -> JSONResponse:
     """The same search with its parameters in a JSON object."""
     body = await read_json(request, state.settings.max_document_bytes)
-    query = from_body(body, state.settings.search_limit_max)
+    query = from_body(body, state.settings)
     origin = public_origin(request, state.settings)
-    found, matched, token = await _page(state, caller, query)
+    page = await _page(state, caller, query)
     here = {"href": f"{origin}/stac/search", "type": GEOJSON, "method": "POST"}
     links: list[dict[str, Any]] = [{"rel": "self", **here, "body": body}]
-    if token is not None:
-        links.append({"rel": "next", **here, "body": body | {"token": token}})
-    return JSONResponse(answers.item_page(found, matched, links, origin), media_type=GEOJSON)
+    if page.last is not None:
+        links.append({"rel": "next", **here, "body": body | {"token": page_token(*page.last)}})
+    return JSONResponse(
+        answers.item_page(page.summaries, page.matched, links, origin), media_type=GEOJSON
+    )
 
 
 @router.get(_ITEMS)
@@ -58,7 +63,7 @@ async def list_items(
     """The items of one collection, newest first. Parameters: ids, bbox, datetime, limit, token."""
     if "collections" in request.query_params:
         raise InvalidQuery("collections: the path names the collection.")
-    query = from_parameters(request.query_params.multi_items(), state.settings.search_limit_max)
+    query = from_parameters(request.query_params.multi_items(), state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
     return await _linked_page(request, state, caller, replace(query, collections=[collection]))
@@ -133,29 +138,24 @@ async def _linked_page(
 ) -> JSONResponse:
     """The page of a GET request, its links made of the request's parameters."""
     origin = public_origin(request, state.settings)
-    found, matched, token = await _page(state, caller, query)
+    page = await _page(state, caller, query)
     given = [pair for pair in request.query_params.multi_items() if pair[0] != "token"]
     here = origin + request.url.path
     own = f"{here}?{request.url.query}" if request.url.query else here
     links: list[dict[str, Any]] = [{"rel": "self", "href": own, "type": GEOJSON}]
-    if token is not None:
-        following = urlencode([*given, ("token", token)])
+    if page.last is not None:
+        following = urlencode([*given, ("token", page_token(*page.last))])
         links.append(
             {"rel": "next", "href": f"{here}?{following}", "type": GEOJSON, "method": "GET"}
         )
-    return JSONResponse(answers.item_page(found, matched, links, origin), media_type=GEOJSON)
+    return JSONResponse(
+        answers.item_page(page.summaries, page.matched, links, origin), media_type=GEOJSON
+    )
 
 
-async def _page(
-    state: State, caller: Caller | None, query: ItemQuery
-) -> tuple[list[Document], int, str | None]:
-    """Summaries, how many match in all, and the token of the next page if there is one."""
+async def _page(state: State, caller: Caller | None, query: ItemQuery) -> Page:
     async with transaction(state.pool) as connection:
-        found, matched = await items.search(connection, reach_of(caller), query)
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    token = page_token(page[-1].starts_at, page[-1].seq) if more else None
-    return [entry.summary for entry in page], matched, token
+        return await search_items(connection, reach_of(caller), query)
 
 
 def _no_item(collection: str, item: str) -> NotFound:

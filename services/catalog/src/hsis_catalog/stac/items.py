@@ -16,10 +16,7 @@ from hsis_catalog.stac.documents import (
     stored_assets,
     stored_links,
 )
-
-_GEOMETRIES = frozenset(
-    {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
-)
+from hsis_catalog.stac.geometries import geometry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +103,8 @@ def _footprint(document: Document) -> Box | None:
     geometry = document.get("geometry")
     if geometry is None:
         return None
-    if not isinstance(geometry, dict) or geometry.get("type") not in _GEOMETRIES:
-        raise InvalidDocument(f"geometry.type must be one of {', '.join(sorted(_GEOMETRIES))}.")
-    if not isinstance(geometry.get("coordinates"), list) or not geometry["coordinates"]:
-        raise InvalidDocument("geometry.coordinates must be a list of positions.")
     try:
+        geometry_of(geometry, "geometry")
         return box_of(document.get("bbox"), "bbox (needed with a geometry)")
     except ValueError as error:
         raise InvalidDocument(str(error)) from None
