@@ -13,7 +13,13 @@ MANIFESTS := $(addsuffix /pyproject.toml,$(PACKAGES))
 NODE_MODULES := services/web/node_modules
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run demo test check format bench clean
+# Containers: with the GPU where Docker can give one to a container, else without.
+COMPOSE_FILES = -f compose/compose.yaml $(if $(filter cpu,$(ACCELERATOR)),-f compose/compose.cpu.yaml) \
+	$(foreach f,$(OVERRIDES),-f compose/overrides/$(f).yaml)
+ACCELERATOR = $(eval ACCELERATOR := $$(shell compose/accelerator))$(ACCELERATOR)
+COMPOSE = docker compose $(COMPOSE_FILES)
+
+.PHONY: help install run demo test check format bench clean secrets up down logs ps scale
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,6 +64,33 @@ format: $(VENV)/.installed-dev ## format and mend what ruff can
 
 bench: install $(VENV)/.installed-dev ## figures as ratios against a reference of the same run
 	$(BIN)/python -m bench
+
+secrets: ## make the containers' passwords and keys in compose/secrets (those there stay)
+	@mkdir -p -m 700 compose/secrets
+	$(COMPOSE) build --quiet catalog
+	$(COMPOSE) run --rm --no-deps --user "$$(id -u):$$(id -g)" secrets
+
+up: secrets ## build and start the containers, and wait until all are ready
+	$(COMPOSE) build
+	$(COMPOSE) up --detach --wait --remove-orphans
+	@echo "HSIS is ready: http://127.0.0.1:$${HSIS_PORT:-8080}, computing on the $(ACCELERATOR)"
+	@echo "The password of admin is in compose/secrets/admin_password"
+
+down: ## stop the containers; the data stays in their volumes
+	$(COMPOSE) down --remove-orphans
+
+logs: ## follow the containers' logs (S=ingest for one service)
+	$(COMPOSE) logs --follow --tail 100 $(S)
+
+ps: ## list the containers
+	$(COMPOSE) ps --all
+
+SCALABLE = catalog ingest storage-proxy tiles inference web
+SCALED = $(foreach s,$(SCALABLE),$(if $(filter command,$(origin $s)),$s=$($s)))
+
+scale: ## run several of a service: make scale inference=3 tiles=2
+	@test -n "$(strip $(SCALED))" || { echo "Which one? make scale inference=3 (of $(SCALABLE))"; exit 2; }
+	$(COMPOSE) scale $(SCALED)
 
 clean: ## remove what was installed (the data in .hsis stays)
 	rm -rf $(VENV) $(NODE_MODULES)

@@ -17,11 +17,35 @@ def test_cuda_that_is_not_there() -> None:
     import torch
 
     if torch.cuda.is_available():
-        assert device.load_device("cuda").name == "cuda"
+        assert device.load_device("cuda").name == "cuda:0"
         return
     with pytest.raises(DeviceNotReady, match="HSIS_DEVICE"):
         device.load_device("cuda")
     assert device.load_device("auto").label == "cpu"
+
+
+def test_a_device_proves_that_it_computes() -> None:
+    import torch
+
+    device.prove(torch, "cpu")
+    with pytest.raises(DeviceNotReady, match="meta cannot compute matmul"):
+        device.prove(torch, "meta")  # it has shapes and no values
+
+
+def test_a_device_that_computes_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    right = torch.nn.functional.conv2d
+    answers = iter([0.0, 0.5])
+
+    def conv2d(*operands: torch.Tensor) -> torch.Tensor:
+        return right(*operands) + next(answers)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
+    with pytest.raises(DeviceNotReady, match="another conv2d than the CPU"):
+        device.prove(torch, "cpu")
 
 
 @pytest.mark.parametrize("worker_enabled", [True, False])

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from hsis.errors import Problem
 from hsis.service.app import create_service_app, render_problem
-from hsis.service.postgres import migrate, open_pool, ping, transaction
+from hsis.service.postgres import check_postgres, migrate, open_pool, transaction
 from hsis_catalog.errors import PROBLEMS
 from hsis_catalog.login import Attempts
 from hsis_catalog.passwords import Passwords
@@ -43,7 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        await migrate(chosen, SCHEMA, "hsis_catalog")
+        if chosen.migrate_at_start:
+            await migrate(chosen, SCHEMA, "hsis_catalog")
         async with AsyncExitStack() as stack:
             pool = await stack.enter_async_context(open_pool(chosen, SCHEMA))
             executor = stack.enter_context(ThreadPoolExecutor(chosen.hashing_threads, "hash"))
@@ -60,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         openapi_url="/stac/openapi.json",
         problems=PROBLEMS,
-        checks={"postgres": _check_postgres},
+        checks={"postgres": check_postgres},
         render=render_by_path,
     )
     for module in (
@@ -95,8 +96,3 @@ def render_by_path(request: Request, problem: Problem) -> Response:
         return render_problem(request, problem)
     body = {"code": problem.slug, "description": problem.detail, "request_id": problem.request_id}
     return JSONResponse(body, problem.status)
-
-
-async def _check_postgres(request: Request) -> None:
-    state: State = request.state.state
-    await ping(state.pool)

@@ -15,7 +15,7 @@ from hsis.errors import DomainError
 from hsis.service.access import CollectionAccess
 from hsis.service.app import create_service_app
 from hsis.service.http import ServiceAuth, open_http
-from hsis.service.postgres import migrate, open_pool, ping
+from hsis.service.postgres import check_postgres, migrate, open_pool
 from hsis_inference.device import Device, load_device
 from hsis_inference.errors import PROBLEMS, DeviceNotReady
 from hsis_inference.execution import Execution
@@ -38,7 +38,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        await migrate(chosen, SCHEMA, "hsis_inference")
+        if chosen.migrate_at_start:
+            await migrate(chosen, SCHEMA, "hsis_inference")
         async with AsyncExitStack() as stack:
             pool = await stack.enter_async_context(open_pool(chosen, SCHEMA))
             plain = await stack.enter_async_context(open_http(chosen))
@@ -52,7 +53,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             storage = StorageClient(own, chosen.storage_proxy_url)
             access = CollectionAccess(catalog, chosen.access_cache_s)
             # torch takes seconds to import: HTTP is up before it is there.
-            device = asyncio.create_task(asyncio.to_thread(load_device, chosen.device))
+            device = asyncio.create_task(
+                asyncio.to_thread(load_device, chosen.device, chosen.gpu_lock_dir)
+            )
             stack.push_async_callback(_ended, device)
             if chosen.worker_enabled:
                 steps = Steps(pool, own_catalog, storage, executor)
@@ -69,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         openapi_url="/processing/openapi.json",
         problems=PROBLEMS,
-        checks={"postgres": _check_postgres, "device": _check_device},
+        checks={"postgres": check_postgres, "device": _check_device},
     )
     app.include_router(processes.router)
     app.include_router(jobs.router)
@@ -91,11 +94,6 @@ async def _ended(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError, DomainError):
         await task
-
-
-async def _check_postgres(request: Request) -> None:
-    state: State = request.state.state
-    await ping(state.pool)
 
 
 async def _check_device(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -20,6 +21,10 @@ class Settings(DatabaseSettings):
         default="auto",
         pattern="^(auto|cpu|cuda)$",
         description="What computes; auto takes CUDA where torch finds it",
+    )
+    gpu_lock_dir: Path | None = Field(
+        default=None,
+        description="Folder, shared by the replicas of a machine, where each locks a GPU",
     )
     worker_enabled: bool = Field(default=True, description="Whether this process computes blocks")
     worker_id: str = Field(

@@ -33,7 +33,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
-            await migrate(chosen, SCHEMA, "hsis_ingest")
+            if chosen.migrate_at_start:
+                await migrate(chosen, SCHEMA, "hsis_ingest")
             state = await _open(chosen, stack)
             if chosen.worker_enabled:
                 await _start_worker(state, stack)

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import asyncpg
+from fastapi import Request
 
 from hsis.errors import InvalidInput, Unavailable
 from hsis.service.settings import DatabaseSettings
@@ -69,6 +70,11 @@ async def ping(pool: asyncpg.Pool) -> None:
         await pool.fetchval("SELECT 1", timeout=2.0)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unavailable("Postgres does not answer.") from error
+
+
+async def check_postgres(request: Request) -> None:
+    """The readiness check of a service whose state has the pool as `pool`."""
+    await ping(request.state.state.pool)
 
 
 async def migrate(settings: DatabaseSettings, schema: str, package: str) -> list[str]:

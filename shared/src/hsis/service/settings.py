@@ -78,6 +78,9 @@ class DatabaseSettings(ServiceSettings):
     database_user: str
     database_password: SecretStr
     database_pool_size: int = Field(default=8, ge=1)
+    migrate_at_start: bool = Field(
+        default=True, description="False where a job migrates before the services start"
+    )
 
     def connection(self) -> dict[str, Any]:
         """Arguments for asyncpg.connect and asyncpg.create_pool."""
