@@ -1,8 +1,8 @@
 """A container's health check: ends with 0 when the service in it says that it is ready.
 
 `python -m hsis.service.probe`; HSIS_PROBE_PATH is asked (default `/readyz`; `/livez` where a
-restart is the answer to a failed check) on HSIS_PROBE_PORT (default 8000). It imports nothing
-heavy, since it runs every few seconds.
+restart is the answer to a failed check) at HSIS_PROBE_HOST and HSIS_PROBE_PORT (default 127.0.0.1,
+8000). It imports nothing heavy, since it runs every few seconds.
 """
 
 import http.client
@@ -12,9 +12,9 @@ import sys
 TIMEOUT_S = 4.0
 
 
-def probe(port: int, path: str) -> int:
-    """0 where the service on this machine answers 200, else 1."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+def probe(host: str, port: int, path: str) -> int:
+    """0 where the service there answers 200, else 1."""
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -30,6 +30,7 @@ def probe(port: int, path: str) -> int:
 if __name__ == "__main__":
     sys.exit(
         probe(
+            os.environ.get("HSIS_PROBE_HOST", "127.0.0.1"),
             int(os.environ.get("HSIS_PROBE_PORT", "8000")),
             os.environ.get("HSIS_PROBE_PATH", "/readyz"),
         )
