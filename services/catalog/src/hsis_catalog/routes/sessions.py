@@ -1,10 +1,9 @@
 """/auth: logging in and out, and who one is."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData
+from pydantic import BaseModel
 
 from hsis.contracts.access import TokenAnswer
 from hsis.errors import InvalidInput
@@ -18,7 +17,7 @@ router = APIRouter(prefix="/auth", tags=["access"])
 
 
 class Credentials(BaseModel):
-    """What a login form holds."""
+    """What a login page sends."""
 
     username: str
     password: str
@@ -61,9 +60,12 @@ async def token(
 
 
 @router.post("/session", status_code=204)
-async def open_session(request: Request, state: CatalogState) -> Response:
-    """Log a browser in: username and password as JSON or form; the token becomes a cookie."""
-    credentials = await _credentials(request)
+async def open_session(request: Request, state: CatalogState, credentials: Credentials) -> Response:
+    """Log a browser in: username and password as JSON; the token becomes a cookie.
+
+    A form is not taken: a page of another origin could send it, and so log its visitor in as
+    somebody else.
+    """
     answer = await _log_in(state, credentials.username, credentials.password)
     response = Response(status_code=204)
     response.set_cookie(
@@ -104,15 +106,3 @@ async def _log_in(state: State, name: str, password: str) -> TokenAnswer:
     return await log_in_user(
         state.pool, state.passwords, state.attempts, state.signer, state.settings, name, password
     )
-
-
-async def _credentials(request: Request) -> Credentials:
-    content: FormData | Any
-    try:
-        if request.headers.get("Content-Type", "").startswith("application/json"):
-            content = await request.json()
-        else:
-            content = dict(await request.form())
-        return Credentials.model_validate(content)
-    except (ValueError, ValidationError):
-        raise InvalidInput("The body must hold username and password, as JSON or form.") from None
