@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -68,3 +69,23 @@ async def test_half_a_surrogate_pair_is_no_error_of_ours(
         },
     )
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("path", ["/auth/session", "/auth/keys", "/spectra", "/stac/search"])
+@pytest.mark.parametrize("told", [True, False], ids=["with-length", "chunked"])
+async def test_a_body_over_the_limit_is_refused_before_anything_else(
+    catalog: Catalog, path: str, told: bool
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    body = b" " * (16 * 1024**2 + 1)
+    answer = await catalog.http.post(
+        path,
+        content=body if told else pieces(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 413, answer.text
+    found = answer.json()
+    assert "HSIS_MAX_DOCUMENT_BYTES" in (found.get("detail") or found["description"])
+    assert answer.headers["X-Request-ID"] == found["request_id"]

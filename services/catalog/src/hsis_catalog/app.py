@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from hsis.errors import Problem
 from hsis.service.app import create_service_app, render_problem
+from hsis.service.bodies import BodyLimit
 from hsis.service.postgres import check_postgres, migrate, open_pool, transaction
 from hsis_catalog.errors import PROBLEMS
 from hsis_catalog.login import Attempts
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         problems=PROBLEMS,
         checks={"postgres": check_postgres},
         render=render_by_path,
+        body_limit=BodyLimit(chosen.max_document_bytes, "HSIS_MAX_DOCUMENT_BYTES"),
     )
     for module in (
         stac_root,

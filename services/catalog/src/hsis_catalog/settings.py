@@ -37,7 +37,9 @@ class Settings(DatabaseSettings):
         default=10_000, ge=1, description="Most positions of a geometry that is searched by"
     )
     max_document_bytes: int = Field(
-        default=16 * 1024**2, ge=1024, description="Largest STAC document taken"
+        default=16 * 1024**2,
+        ge=1024,
+        description="Largest body of a request, such as a STAC document",
     )
 
     def service_secrets(self) -> dict[str, SecretStr]:

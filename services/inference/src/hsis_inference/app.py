@@ -14,6 +14,7 @@ from hsis.clients.storage import StorageClient
 from hsis.errors import DomainError
 from hsis.service.access import CollectionAccess
 from hsis.service.app import create_service_app
+from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import check_postgres, migrate, open_pool
 from hsis_inference.device import Device, load_device
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url="/processing/openapi.json",
         problems=PROBLEMS,
         checks={"postgres": check_postgres, "device": _check_device},
+        body_limit=BodyLimit(chosen.max_execution_bytes, "HSIS_MAX_EXECUTION_BYTES"),
     )
     app.include_router(processes.router)
     app.include_router(jobs.router)

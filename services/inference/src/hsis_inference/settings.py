@@ -47,5 +47,5 @@ class Settings(DatabaseSettings):
         default=0.5, gt=0, description="How often a job is looked at for its event stream"
     )
     max_execution_bytes: int = Field(
-        default=8 * MIB, ge=1024, description="The body of an execution request"
+        default=8 * MIB, ge=1024, description="Largest body of a request, such as an execution"
     )

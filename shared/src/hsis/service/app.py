@@ -27,8 +27,10 @@ from hsis.errors import (
     Problem,
     ProblemTable,
     ProblemType,
+    TooLarge,
     problem_type,
 )
+from hsis.service.bodies import BodyLimit, LimitBodies
 from hsis.service.logs import REQUEST_ID_HEADER, configure_logging, new_request_id, request_id
 from hsis.service.settings import ServiceSettings
 from hsis.service.tokens import TokenVerifier
@@ -64,12 +66,14 @@ def create_service_app(
     problems: ProblemTable | None = None,
     checks: Mapping[str, Check] | None = None,
     render: ProblemRenderer = render_problem,
+    body_limit: BodyLimit | None = None,
 ) -> FastAPI:
     """A FastAPI application with everything that the services have in common.
 
     `problems` maps the service's own errors (the common ones are in); `checks` are the readiness
     checks by name, each raising when its part does not answer; `render` gives errors another form
-    where a protocol asks for one. The token verifier is `app.state.token_verifier`.
+    where a protocol asks for one; `body_limit` is for services that take no streams. The token
+    verifier is `app.state.token_verifier`.
     """
     configure_logging(name, settings.log_level, settings.log_format)
     app = FastAPI(title=title, lifespan=lifespan, openapi_url=openapi_url, docs_url=None)
@@ -83,6 +87,8 @@ def create_service_app(
     registry = CollectorRegistry()
     app.state.metrics_registry = registry
     _add_health(app, checks or {}, registry)
+    if body_limit is not None:
+        app.add_middleware(LimitBodies, limit=body_limit, refuse=_too_large)
     app.add_middleware(RequestScope, registry=registry)
     return app
 
@@ -120,6 +126,10 @@ def _answer(request: Request, problem: Problem) -> Response:
     if problem.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
+
+
+def _too_large(request: Request, detail: str) -> Response:
+    return _answer(request, Problem.of(COMMON_PROBLEMS[TooLarge], detail))
 
 
 async def _on_domain_error(request: Request, error: Exception) -> Response:

@@ -47,7 +47,7 @@ async def create_collection(
     """Create a collection, which the caller then owns; private until it is made public."""
     caller.require_scope(Scope.WRITE)
     origin = public_origin(request, state.settings)
-    document = collection_of(await read_json(request, state.settings.max_document_bytes), origin)
+    document = collection_of(await read_json(request), origin)
     name = document["id"]
     if caller.collections is not None and name not in caller.collections:
         raise Forbidden(f"This token does not open the collection {name!r}.")
@@ -88,7 +88,7 @@ async def replace_collection(
     origin = public_origin(request, state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.OWNER)
-    document = collection_of(await read_json(request, state.settings.max_document_bytes), origin)
+    document = collection_of(await read_json(request), origin)
     if document["id"] != collection:
         raise InvalidDocument(f"id is {document['id']!r}; the path says {collection!r}.")
     async with transaction(state.pool) as connection:

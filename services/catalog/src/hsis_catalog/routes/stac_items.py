@@ -43,7 +43,7 @@ async def search(request: Request, state: CatalogState, caller: AnyCaller) -> JS
 @router.post("/search")
 async def search_by_body(request: Request, state: CatalogState, caller: AnyCaller) -> JSONResponse:
     """The same search with its parameters in a JSON object."""
-    body = await read_json(request, state.settings.max_document_bytes)
+    body = await read_json(request)
     query = from_body(body, state.settings)
     origin = public_origin(request, state.settings)
     page = await _page(state, caller, query)
@@ -77,7 +77,7 @@ async def create_item(
     origin = public_origin(request, state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
-    body = await read_json(request, state.settings.max_document_bytes)
+    body = await read_json(request)
     new = item_of(body, collection, origin)
     async with transaction(state.pool) as connection:
         if not await items.create(connection, new):
@@ -109,7 +109,7 @@ async def replace_item(
     origin = public_origin(request, state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
-    body = await read_json(request, state.settings.max_document_bytes)
+    body = await read_json(request)
     new = item_of(body, collection, origin)
     if new.id != item:
         raise InvalidDocument(f"id is {new.id!r}; the path says {item!r}.")

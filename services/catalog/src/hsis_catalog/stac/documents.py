@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import Request
 
 from hsis.contracts.ids import ID_PATTERN, ID_RULE
-from hsis.errors import TooLarge
 from hsis_catalog.errors import InvalidDocument
 
 Document = dict[str, Any]
@@ -24,15 +23,10 @@ _RFC3339 = re.compile(
 _UNSAFE_SCHEME = re.compile(r"\s*(javascript|data|vbscript):", re.IGNORECASE)
 
 
-async def read_json(request: Request, max_bytes: int) -> Document:
-    """The body as a JSON object that Postgres can store; InvalidDocument, TooLarge otherwise."""
-    content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > max_bytes:
-            raise TooLarge(f"A document may have {max_bytes} bytes (HSIS_MAX_DOCUMENT_BYTES).")
+async def read_json(request: Request) -> Document:
+    """The body as a JSON object that Postgres can store; InvalidDocument otherwise."""
     try:
-        document = json.loads(bytes(content), parse_constant=_refuse_constant)
+        document = json.loads(await request.body(), parse_constant=_refuse_constant)
     except RecursionError:
         raise InvalidDocument("The body is nested too deeply.") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are kinds of it

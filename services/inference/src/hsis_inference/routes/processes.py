@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from hsis.contracts.jobs import Execution, JobInfo
-from hsis.errors import InvalidInput, TooLarge
+from hsis.errors import InvalidInput
 from hsis.service.tokens import RequiredCaller
 from hsis.service.urls import public_origin
 from hsis_inference.describe import JsonObject, description, summary
@@ -80,7 +80,7 @@ async def execute(
     process: str,
 ) -> Any:
     """Start a job, always asynchronous. For editors of the collection, where the result goes."""
-    body = await _body(request, state.settings.max_execution_bytes)
+    body = _execution(await request.body())
     job = await state.execution.start(caller, process, body.inputs)
     info = job_info(job, public_origin(request, state.settings))
     response.headers["Location"] = info.links[0].href
@@ -88,14 +88,9 @@ async def execute(
     return info
 
 
-async def _body(request: Request, max_bytes: int) -> Execution:
-    content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > max_bytes:
-            raise TooLarge(f"An execution may have {max_bytes} bytes (HSIS_MAX_EXECUTION_BYTES).")
+def _execution(content: bytes) -> Execution:
     try:
-        return Execution.model_validate_json(bytes(content))
+        return Execution.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "body"
