@@ -82,7 +82,7 @@ async def expire(pool: asyncpg.Pool) -> None:
 async def test_a_job_goes_through_its_phases(pool: asyncpg.Pool) -> None:
     job = await add_job(pool)
     assert job.status is JobStatus.ACCEPTED
-    assert job.total_blocks == 2 + 1 + 2 + 1
+    assert await pool.fetchval("SELECT total_blocks FROM jobs") == 2 + 1 + 2 + 1
     seen = []
     progress = []
     while not (now := await current(pool, job)).status.final:

@@ -18,7 +18,7 @@ from hsis.cube.reader import StoredCube
 from hsis.errors import Conflict, InvalidInput, NotFound
 from hsis.service.access import CollectionAccess
 from hsis.service.postgres import transaction
-from hsis_inference.jobs import Job, NewJob, phases_of
+from hsis_inference.jobs import JobState, NewJob, phases_of
 from hsis_inference.processes import process_of
 from hsis_inference.processes.base import Process, ProcessInputs
 from hsis_inference.publication import source_of
@@ -37,7 +37,7 @@ class Execution:
     own_catalog: CatalogClient
     storage: StorageClient
 
-    async def start(self, caller: Caller, process_id: str, given: dict[str, Any]) -> Job:
+    async def start(self, caller: Caller, process_id: str, given: dict[str, Any]) -> JobState:
         """The accepted job. InvalidInput names the input that is wrong; Conflict where the result's
         id is taken; NotFound, Forbidden where the caller may not read or write there."""
         process = process_of(process_id)

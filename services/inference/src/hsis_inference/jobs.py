@@ -1,6 +1,7 @@
 """A job as the database has it, the phases it goes through, and how it is told."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -49,6 +50,11 @@ def blocks_in(phase: Phase, block_count: int) -> int:
     return block_count if phase.over_scene else 1
 
 
+def total_blocks(phases: Sequence[Phase], block_count: int) -> int:
+    """The blocks of all phases together."""
+    return sum(blocks_in(phase, block_count) for phase in phases)
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to be made."""
@@ -65,16 +71,19 @@ class NewJob:
     phases: tuple[Phase, ...]
     block_count: int
 
-    @property
-    def total_blocks(self) -> int:
-        """The blocks of all phases."""
-        return sum(blocks_in(phase, self.block_count) for phase in self.phases)
-
 
 @dataclass(frozen=True, slots=True)
-class Job(NewJob):
-    """A job as it stands."""
+class JobState:
+    """A job as it stands, without what only its workers need: that can be megabytes."""
 
+    id: uuid.UUID
+    process: str
+    owner: str
+    collection: str
+    source_item: str
+    result_item: str
+    phases: tuple[Phase, ...]
+    block_count: int
     phase: int
     done_blocks: int
     devices: tuple[str, ...]
@@ -95,7 +104,7 @@ class Job(NewJob):
         """Per cent of all blocks; 100 only once it is successful."""
         if self.status is JobStatus.SUCCESSFUL:
             return 100
-        return min(99, 100 * self.done_blocks // self.total_blocks)
+        return min(99, 100 * self.done_blocks // total_blocks(self.phases, self.block_count))
 
     @property
     def message(self) -> str:
@@ -113,7 +122,16 @@ class Job(NewJob):
                 return "Dismissed"
 
 
-def result_link(job: Job, origin: str) -> Link:
+@dataclass(frozen=True, slots=True)
+class Job(JobState):
+    """A job with what its workers need."""
+
+    parameters: dict[str, Any]
+    plan: Plan
+    source: dict[str, Any]
+
+
+def result_link(job: JobState, origin: str) -> Link:
     """The link to the result's STAC Item."""
     return Link(
         href=f"{origin}/stac/collections/{job.collection}/items/{job.result_item}",
@@ -123,7 +141,7 @@ def result_link(job: Job, origin: str) -> Link:
     )
 
 
-def job_info(job: Job, origin: str) -> JobInfo:
+def job_info(job: JobState, origin: str) -> JobInfo:
     """The job as OGC API Processes tells it."""
     here = f"{origin}/processing/jobs/{job.id}"
     links = [

@@ -11,7 +11,7 @@ from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix
 from hsis.errors import NotFound
 from hsis.service.postgres import transaction
-from hsis_inference.jobs import Job
+from hsis_inference.jobs import JobState
 from hsis_inference.publication import JOB_PROPERTY
 from hsis_inference.repository import jobs
 
@@ -23,7 +23,7 @@ TIMEOUT_S = jobs.SWEEP_LEASE_S / 2
 
 async def sweep_one(
     pool: asyncpg.Pool, catalog: CatalogClient, storage: StorageClient
-) -> Job | None:
+) -> JobState | None:
     """Clean up after one job; None where there is none to clean up after."""
     token = uuid.uuid4()
     async with transaction(pool) as connection:
@@ -37,7 +37,7 @@ async def sweep_one(
     return job
 
 
-async def _remove(job: Job, catalog: CatalogClient, storage: StorageClient) -> None:
+async def _remove(job: JobState, catalog: CatalogClient, storage: StorageClient) -> None:
     try:
         item = await catalog.item(job.collection, job.result_item)
     except NotFound:

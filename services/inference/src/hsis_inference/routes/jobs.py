@@ -20,7 +20,7 @@ from hsis.service.tokens import RequiredCaller
 from hsis.service.urls import public_origin
 from hsis_inference.describe import RESULT
 from hsis_inference.errors import NoSuchJob, ResultNotReady
-from hsis_inference.jobs import Job, job_info, result_link
+from hsis_inference.jobs import JobState, job_info, result_link
 from hsis_inference.repository import jobs
 from hsis_inference.state import InferenceState, State
 
@@ -113,7 +113,7 @@ async def dismiss(
     return job_info(current or found, public_origin(request, state.settings))
 
 
-async def _visible(state: State, caller: Caller, job: uuid.UUID) -> Job:
+async def _visible(state: State, caller: Caller, job: uuid.UUID) -> JobState:
     """The job; NoSuchJob where the caller may not know of it."""
     async with transaction(state.pool) as connection:
         found = await jobs.get(connection, job)
@@ -129,11 +129,11 @@ async def _visible(state: State, caller: Caller, job: uuid.UUID) -> Job:
     return found
 
 
-async def _changes(state: State, job: Job, origin: str) -> AsyncIterator[str]:
+async def _changes(state: State, job: JobState, origin: str) -> AsyncIterator[str]:
     """The job's documents as events, one at the start and one a change."""
     told: JobInfo | None = None
     quiet_since = time.monotonic()
-    current: Job | None = job
+    current: JobState | None = job
     while current is not None:
         info = job_info(current, origin)
         if info != told:
