@@ -108,6 +108,7 @@ async def test_an_item_sent_back_as_it_came_stays_relative(catalog: Catalog) -> 
         ),
         ({"assets": {"a": {}}}, "assets.a.href"),
         ({"assets": {"a": {"href": "javascript:alert(1)"}}}, "assets.a.href"),
+        ({"assets": {"a": {"href": "\x01 java\tscript:alert(1)"}}}, "assets.a.href"),
         ({"assets": []}, "assets"),
         ({"links": [{"rel": 1, "href": "/x"}]}, "link"),
         ({"links": {}}, "links"),
@@ -150,6 +151,11 @@ async def test_a_removed_item_waits_in_the_outbox(catalog: Catalog) -> None:
     assert (await catalog.call("vera", "GET", ITEMS + "/gone")).status_code == 404
     removed = (await catalog.done("service", "GET", "/stac/removed-items"))["removed"]
     [entry] = [entry for entry in removed if entry["item"] == "gone"]
+    own = "/stac/removed-items?collection=private&item=gone"
+    assert (await catalog.done("service", "GET", own))["removed"] == [entry]
+    for other in ("collection=private&item=stays", "collection=other&item=gone"):
+        found = await catalog.done("service", "GET", f"/stac/removed-items?{other}")
+        assert found == {"removed": []}
     assert entry["collection"] == "private"
     assert entry["raw_prefixes"] == ["raw/private/upload-1/"]
     for _ in range(2):

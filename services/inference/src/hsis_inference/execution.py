@@ -101,15 +101,15 @@ class Execution:
 
     async def _check_free(self, collection: str, item: str) -> None:
         """Conflict where an item has that id, or where a removed one's objects still lie."""
-        for removed in await self.own_catalog.removed_items():
-            if (removed["collection"], removed["item"]) == (collection, item):
-                raise Conflict(
-                    f"id: what was stored for the removed item {item!r} is still being removed; "
-                    "try again in some seconds."
-                )
         try:
             await self.own_catalog.item(collection, item)
         except NotFound:
+            # Asked after the item: one that is removed meanwhile is in the outbox then.
+            if await self.own_catalog.removed_items(collection, item):
+                raise Conflict(
+                    f"id: what was stored for the removed item {item!r} is still being removed; "
+                    "try again in some seconds."
+                ) from None
             return
         raise Conflict(f"id: there is an item {item!r} in {collection!r} already.")
 

@@ -105,10 +105,14 @@ class CatalogClient(BaseClient):
         )
         return Spectrum.model_validate_json(response.content)
 
-    async def removed_items(self) -> list[dict[str, Any]]:
+    async def removed_items(
+        self, collection: str | None = None, item: str | None = None
+    ) -> list[dict[str, Any]]:
         """Items whose stored objects are still to be removed: `{"seq", "collection", "item",
-        "raw_prefixes"}` each, oldest first. Services only."""
-        response = await self._request("GET", "/stac/removed-items")
+        "raw_prefixes"}` each, oldest first; a page of all, or those that had this id. Services
+        only."""
+        query = {"collection": collection, "item": item} if collection and item else {}
+        response = await self._request("GET", "/stac/removed-items", params=query)
         found: list[dict[str, Any]] = response.json()["removed"]
         return found
 

@@ -80,10 +80,16 @@ async def remember_removed(
     )
 
 
-async def removed(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The oldest entries of the outbox."""
+async def removed(
+    connection: Connection, collection: str | None, item: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The oldest entries of the outbox; of one item, where its collection and id are given."""
     rows = await connection.fetch(
-        "SELECT seq, collection, item, raw_prefixes FROM removed_items ORDER BY seq LIMIT $1",
+        "SELECT seq, collection, item, raw_prefixes FROM removed_items"
+        " WHERE ($1::text IS NULL OR collection = $1) AND ($2::text IS NULL OR item = $2)"
+        " ORDER BY seq LIMIT $3",
+        collection,
+        item,
         limit,
     )
     return [dict(row) for row in rows]

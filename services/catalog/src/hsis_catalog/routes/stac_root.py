@@ -28,10 +28,16 @@ async def conformance() -> dict[str, Any]:
 
 
 @router.get("/removed-items", include_in_schema=False)
-async def removed_items(state: CatalogState, _: ServiceCaller) -> dict[str, Any]:
-    """Items whose stored objects are still to be removed, oldest first. For services."""
+async def removed_items(
+    state: CatalogState,
+    _: ServiceCaller,
+    collection: str | None = None,
+    item: str | None = None,
+) -> dict[str, Any]:
+    """Items whose stored objects are still to be removed, oldest first: one page of all, or those
+    that had this id. For services."""
     async with transaction(state.pool) as connection:
-        return {"removed": await items.removed(connection, OUTBOX_PAGE)}
+        return {"removed": await items.removed(connection, collection, item, OUTBOX_PAGE)}
 
 
 @router.delete("/removed-items/{seq}", include_in_schema=False)

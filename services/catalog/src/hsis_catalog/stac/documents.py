@@ -20,7 +20,9 @@ GENERATED_RELS = frozenset({"self", "root", "parent", "collection", "items"})
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
-_UNSAFE_SCHEME = re.compile(r"\s*(javascript|data|vbscript):", re.IGNORECASE)
+_UNSAFE_SCHEME = re.compile(r"(javascript|data|vbscript):", re.IGNORECASE)
+_IGNORED_IN_URLS = re.compile(r"[\x00-\x20]+")
+"""Characters that browsers drop before they look for the scheme."""
 
 
 async def read_json(request: Request) -> Document:
@@ -100,7 +102,7 @@ def stored_href(href: object, name: str, origin: str) -> str:
     """The href, relative to the origin where it points to this platform."""
     if not isinstance(href, str) or not href:
         raise InvalidDocument(f"{name} is missing or not text.")
-    if _UNSAFE_SCHEME.match(href):
+    if _UNSAFE_SCHEME.match(_IGNORED_IN_URLS.sub("", href)):
         raise InvalidDocument(f"{name} must be a path or an address such as https://…")
     return href[len(origin) :] if href.startswith(origin + "/") else href
 
