@@ -58,13 +58,15 @@ async def create(connection: Connection, document: dict[str, Any]) -> bool:
     return made is not None
 
 
-async def replace(connection: Connection, document: dict[str, Any]) -> None:
-    """Store another document for the same id."""
-    await connection.execute(
-        "UPDATE collections SET document = $2::jsonb, updated_at = now() WHERE id = $1",
+async def replace(connection: Connection, document: dict[str, Any]) -> bool:
+    """Store another document for the same id; False when there is no such collection."""
+    done = await connection.fetchval(
+        "UPDATE collections SET document = $2::jsonb, updated_at = now() WHERE id = $1"
+        " RETURNING id",
         document["id"],
         json.dumps(document),
     )
+    return done is not None
 
 
 async def set_public(connection: Connection, collection: str, public: bool) -> None:

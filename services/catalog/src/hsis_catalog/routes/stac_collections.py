@@ -76,7 +76,7 @@ async def get_collection(
         await require_role(connection, caller, collection, Role.VIEWER)
         document = await collections.get(connection, collection)
     if document is None:
-        raise NotFound(f"There is no collection {collection!r} any more.")
+        raise _gone(collection)
     return JSONResponse(answers.collection(document, public_origin(request, state.settings)))
 
 
@@ -92,7 +92,8 @@ async def replace_collection(
     if document["id"] != collection:
         raise InvalidDocument(f"id is {document['id']!r}; the path says {collection!r}.")
     async with transaction(state.pool) as connection:
-        await collections.replace(connection, document)
+        if not await collections.replace(connection, document):
+            raise _gone(collection)
     return JSONResponse(answers.collection(document, origin))
 
 
@@ -103,3 +104,7 @@ async def delete_collection(state: CatalogState, caller: KnownCaller, collection
         await require_role(connection, caller, collection, Role.OWNER)
         await collections.delete(connection, collection)
     return Response(status_code=204)
+
+
+def _gone(collection: str) -> NotFound:
+    return NotFound(f"There is no collection {collection!r} any more.")
