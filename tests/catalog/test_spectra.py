@@ -52,6 +52,7 @@ async def test_spectra_are_found_by_name_or_id(catalog: Catalog) -> None:
         {"wavelengths_nm": [3.0, 2.0, 1.0]},
         {"name": ""},
         {"name": "a\x00"},
+        {"name": "two\nlines"},
         {"collection": "../x"},
     ],
 )

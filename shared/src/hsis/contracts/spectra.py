@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from itertools import pairwise
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, StringConstraints, model_validator
 
 from hsis.contracts.ids import ResourceId
+
+SpectrumName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,200}$")]
 
 
 class NewSpectrum(BaseModel):
@@ -17,9 +19,9 @@ class NewSpectrum(BaseModel):
     """
 
     collection: ResourceId
-    name: str = Field(min_length=1, max_length=200)
-    values: list[float] = Field(min_length=1, max_length=20_000)
-    wavelengths_nm: list[float] | None = None
+    name: SpectrumName
+    values: list[FiniteFloat] = Field(min_length=1, max_length=20_000)
+    wavelengths_nm: list[FiniteFloat] | None = None
     unit: str | None = Field(default=None, max_length=100)
     source: str | None = Field(default=None, max_length=2000, description="Where it comes from")
 

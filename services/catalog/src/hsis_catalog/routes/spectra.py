@@ -1,6 +1,5 @@
 """/spectra: the spectral library."""
 
-import math
 import uuid
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from hsis.contracts.access import Role
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
-from hsis.errors import Conflict, InvalidInput, NotFound
+from hsis.errors import Conflict, NotFound
 from hsis.service.postgres import transaction
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
@@ -35,9 +34,6 @@ async def list_spectra(
 @router.post("", status_code=201)
 async def add_spectrum(state: CatalogState, caller: KnownCaller, new: NewSpectrum) -> Spectrum:
     """Add a spectrum to a collection's library. For editors."""
-    numbers = [*new.values, *(new.wavelengths_nm or ())]
-    if not all(math.isfinite(number) for number in numbers):
-        raise InvalidInput("values and wavelengths_nm must be finite numbers.")
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, new.collection, Role.EDITOR)
         made = await spectra.create(connection, new)

@@ -1,19 +1,16 @@
 """Reference spectra brought to the bands of a cube."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-from hsis.contracts.spectra import Spectrum
+from hsis.contracts.spectra import Spectrum, SpectrumName
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput
 
 MAX_BANDS = 20_000
-
-SpectrumName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,200}$")]
 
 
 class InlineSpectrum(BaseModel):

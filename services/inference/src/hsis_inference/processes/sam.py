@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hsis.contracts.spectra import Spectrum
+from hsis.contracts.spectra import Spectrum, SpectrumName
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput
 from hsis_inference.device import Device
@@ -24,7 +24,6 @@ from hsis_inference.processes.classes import classification_classes
 from hsis_inference.processes.pixels import valid_pixels
 from hsis_inference.processes.references import (
     InlineSpectrum,
-    SpectrumName,
     at_bands,
     inline_of,
 )
