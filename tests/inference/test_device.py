@@ -1,6 +1,7 @@
 """Readiness waits for torch, and says what is wrong with the device."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,12 @@ def test_cuda_that_is_not_there() -> None:
     with pytest.raises(DeviceNotReady, match="HSIS_DEVICE"):
         device.load_device("cuda")
     assert device.load_device("auto").label == "cpu"
+
+
+def test_torch_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # what makes Python refuse an import
+    with pytest.raises(DeviceNotReady, match="cannot be loaded"):
+        device.load_device("cpu")
 
 
 def test_a_device_proves_that_it_computes() -> None:

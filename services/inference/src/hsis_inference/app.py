@@ -85,7 +85,7 @@ async def _work(worker: Worker, device: asyncio.Task[Device]) -> None:
     try:
         loaded = await asyncio.shield(device)
     except DomainError as error:
-        logger.error("no blocks are computed here: %s", error.detail)
+        logger.error("no blocks are computed here: %s", error.detail, exc_info=error.__cause__)
         return
     logger.info("computing", extra={"device": loaded.label, "torch": loaded.version})
     await worker.run(loaded)

@@ -33,9 +33,13 @@ def load_device(wanted: str, gpu_locks: Path | None = None) -> Device:
     """Import torch (seconds) and take `auto`, `cpu` or `cuda`, a GPU of its own of several.
 
     A GPU must prove that it computes. DeviceNotReady where one is asked for and there is none, or
-    where what it computes is not what the CPU does: it never falls back in silence.
+    where what it computes is not what the CPU does: it never falls back in silence. Also where
+    torch cannot be loaded.
     """
-    import torch
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a library that it needs is missing
+        raise DeviceNotReady("torch cannot be loaded here; the log says why.") from error
 
     # TF32 would round float32 products to ten bits; everything here computes in float64 anyway.
     torch.set_float32_matmul_precision("highest")
