@@ -163,6 +163,39 @@ async def test_names_that_look_like_markup_stay_text(embedded: Embedded, page: P
     assert await page.locator("main img").count() == 0
 
 
+async def test_an_item_from_elsewhere_shows_its_files(embedded: Embedded, page: Page) -> None:
+    """An item that another program registered, with no cube stored here."""
+    document = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "foreign",
+        "geometry": None,
+        "properties": {"datetime": "2024-06-01T10:30:00Z", "platform": "aircraft"},
+        "links": [],
+        "assets": {
+            "web": {"href": "https://data.example/scene.tif?part=1"},
+            "bucket": {"href": "s3://elsewhere/scene.tif"},
+        },
+    }
+    await log_in(page, embedded, "/")
+    headers = {"X-Requested-With": "test"}
+    for path, body in (
+        ("/stac/collections", {"id": "elsewhere"}),
+        ("/stac/collections/elsewhere/items", document),
+    ):
+        answer = await page.request.post(embedded.url + path, data=body, headers=headers)
+        assert answer.status == 201, await answer.text()
+    await page.goto(embedded.url + "/items/elsewhere/foreign")
+    link = page.locator("[data-asset=web] a")
+    await expect(link).to_have_attribute("href", "https://data.example/scene.tif?part=1")
+    await expect(page.locator("[data-asset=bucket]")).to_contain_text("s3://elsewhere/scene.tif")
+    await expect(page.locator("[data-asset=bucket] a")).to_have_count(0)
+    await expect(page.locator("#metadata")).to_contain_text("aircraft")
+    await expect(page.locator("#cube")).to_be_hidden()
+    await expect(page.locator("#messages")).to_be_empty()
+    await expect(page.get_by_role("button", name="Delete")).to_be_visible()
+
+
 async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, page: Page) -> None:
     await log_in(page, embedded, "/")
     await page.get_by_role("button", name="New collection").click()

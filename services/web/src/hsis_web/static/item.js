@@ -21,16 +21,23 @@ function shapeOf(item) {
 
 async function showItem() {
   const item = await get(path("stac", "collections", collection, "items", id));
-  const shape = shapeOf(item);
+  const shape = item.assets.cube ? shapeOf(item) : null;
   showMetadata(item, shape);
   showAssets(item);
+  if (user) await offerDeletion();
+  if (!shape) {
+    $("cube").hidden = true; // registered from elsewhere: there is nothing here to look at
+    return;
+  }
   const board = new SpectrumBoard(cubeUrl, shape, spectraChanged);
   setUpPicture(cubeUrl, shape, item.assets.cube.bands, (x, y) => board.add(x, y).catch(onError));
-  if (!user) return;
+  if (!$("delete").hidden) await setUpProcessing(collection, id, () => board.entries);
+}
+
+/** For those who may write here; they may run processes too. */
+async function offerDeletion() {
   const { role } = await get(path("auth", "access", collection));
-  if (role !== "owner" && role !== "editor") return;
-  $("delete").hidden = false;
-  await setUpProcessing(collection, id, () => board.entries);
+  $("delete").hidden = role !== "owner" && role !== "editor";
 }
 
 $("delete").addEventListener("click", async () => {

@@ -4,8 +4,8 @@ import { $ } from "./dom.js";
 /** Only a path of this origin: `next` comes from the URL, which anyone can write. */
 function nextPage() {
   const wanted = new URLSearchParams(location.search).get("next") ?? "/";
-  const url = new URL(wanted, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : "/";
+  const url = URL.canParse(wanted, location.origin) && new URL(wanted, location.origin);
+  return url && url.origin === location.origin ? url.pathname + url.search : "/";
 }
 
 $("login").addEventListener("submit", async (event) => {

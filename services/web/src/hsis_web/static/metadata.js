@@ -33,9 +33,10 @@ function row(label, ...content) {
     element("td", { class: "text-break" }, ...content));
 }
 
+/** `shape` is null for an item without a cube. */
 export function showMetadata(item, shape) {
   const cube = item.assets.cube ?? {};
-  const rows = [row("Size", `${shape.columns} × ${shape.rows} pixels`)];
+  const rows = shape ? [row("Size", `${shape.columns} × ${shape.rows} pixels`)] : [];
   const names = Object.keys(item.properties).filter((name) => !HIDDEN.has(name));
   const order = [...Object.keys(LABELS).filter((name) => names.includes(name)),
     ...names.filter((name) => !(name in LABELS)).sort()];
@@ -64,17 +65,26 @@ function source(link) {
   return element("a", { href: path("items", collection, item) }, `${collection} / ${item}`);
 }
 
+/** Where an asset is: the platform's own by its path, another's as it is, null for what no browser opens. */
+function address(href) {
+  const url = new URL(href, location.href);
+  if (url.origin === location.origin || url.pathname.startsWith("/blobs/")) return local(href);
+  return ["http:", "https:"].includes(url.protocol) ? url.href : null;
+}
+
 export function showAssets(item) {
   $("assets").replaceChildren(...Object.entries(item.assets).map(([key, asset]) => {
     const size = asset["file:size"];
     const details = [asset.type, size !== undefined && formatBytes(size)].filter(Boolean).join(" · ");
-    const href = local(asset.href);
+    const href = address(asset.href);
     const name = asset.title ?? key;
     // A Zarr store is a folder: its link is for programs, and its description can be looked at.
     const zarr = asset.type?.includes("zarr");
-    const link = element("a", { href: zarr ? `${href}/zarr.json` : href, download: !zarr }, name);
+    const link = href
+      ? element("a", { href: zarr ? `${href}/zarr.json` : href, download: !zarr }, name)
+      : element("span", {}, name);
     const content = [link, element("div", { class: "small text-body-secondary" }, details)];
-    if (zarr) content.push(element("code", { class: "small text-break user-select-all" }, location.origin + href));
+    if (zarr || !href) content.push(element("code", { class: "small text-break user-select-all" }, asset.href));
     return element("li", { class: "list-group-item", "data-asset": key }, ...content);
   }));
 }

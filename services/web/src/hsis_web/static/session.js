@@ -21,7 +21,7 @@ function loggedIn(user) {
     await call("DELETE", "/auth/session");
     location.assign("/login");
   });
-  return [element("span", { class: "small" }, user.name ?? user.username ?? user.sub ?? ""), button];
+  return [element("span", { class: "small" }, user.name), button];
 }
 
 function anonymous() {
