@@ -84,3 +84,19 @@ def test_a_damaged_file_is_told() -> None:
 def test_a_url_that_is_none_is_told(url: str) -> None:
     with pytest.raises(InvalidInput, match="no URL of an HSIS"):
         connection(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "through"),
+    [
+        ("https://lab.example", True),
+        ("http://10.0.0.8:8080", True),
+        ("http://127.0.0.1:8080", False),
+        ("http://127.9.9.9", False),
+        ("http://[::1]:8080", False),
+        ("http://localhost:8080", False),
+        ("http://hsis.localhost", False),
+    ],
+)
+def test_a_proxy_is_for_other_machines(url: str, through: bool) -> None:
+    assert Connection(url, None).through_proxy is through

@@ -7,6 +7,7 @@
 import os
 import tempfile
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +31,15 @@ class Connection:
 
     url: str
     token: str | None = field(repr=False)
+
+    @property
+    def through_proxy(self) -> bool:
+        """Whether the environment's proxies count: they cannot reach this machine's own HSIS."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return not ip_address(host).is_loopback
+        except ValueError:
+            return host != "localhost" and not host.endswith(".localhost")
 
 
 def credentials_path() -> Path:

@@ -30,18 +30,21 @@ def open(
     to = connection(url, token)
     store_url = f"{to.url}/blobs/{cube_prefix(collection, item).rstrip('/')}"
     headers = {"Authorization": f"Bearer {to.token}"} if to.token else {}
-    _check(store_url, headers)
+    _check(store_url, headers, to.through_proxy)
+    client = {"headers": headers, "trust_env": to.through_proxy}
     store = FsspecStore.from_url(
-        store_url, storage_options={"client_kwargs": {"headers": headers}}, read_only=True
+        store_url, storage_options={"client_kwargs": client}, read_only=True
     )
     dataset: xarray.Dataset = xarray.open_zarr(store, consolidated=True)
     return dataset
 
 
-def _check(store_url: str, headers: dict[str, str]) -> None:
+def _check(store_url: str, headers: dict[str, str], through_proxy: bool) -> None:
     # fsspec tells a refusal as it tells a missing object; this tells it as it is.
     try:
-        response = httpx.get(f"{store_url}/zarr.json", headers=headers, timeout=TIMEOUT_S)
+        response = httpx.get(
+            f"{store_url}/zarr.json", headers=headers, timeout=TIMEOUT_S, trust_env=through_proxy
+        )
     except httpx.TransportError as error:
         raise Unavailable(f"{store_url} got no answer ({type(error).__name__}).") from error
     if response.status_code >= 400:

@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from json import JSONDecodeError
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 import httpx
 import typer
@@ -69,7 +67,7 @@ async def _connected(action: Callable[[Session], Awaitable[None]], to: Connectio
     async with httpx.AsyncClient(
         headers={"Authorization": f"Bearer {to.token}"} if to.token else {},
         timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        trust_env=not _is_loopback(to.url),  # a proxy cannot reach this machine's own HSIS
+        trust_env=to.through_proxy,
     ) as http:
         await action(
             Session(
@@ -81,11 +79,3 @@ async def _connected(action: Callable[[Session], Awaitable[None]], to: Connectio
                 tiles=TilesClient(http, to.url),
             )
         )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
