@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import zarr
@@ -157,7 +158,8 @@ def test_download_of_statistics_and_thumbnail(item: str, tmp_path: Path) -> None
     assert (tmp_path / "scene.webp").read_bytes()[8:12] == b"WEBP"
 
 
-def test_open(item: str, scene: DemoScene) -> None:
+def test_open(item: str, scene: DemoScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody answers there
     with hsis.open(COLLECTION, item) as dataset:
         assert dataset["cube"].dims == ("band", "y", "x")
         np.testing.assert_array_equal(dataset["cube"].values, scene.cube)
@@ -181,6 +183,34 @@ def test_run_and_wait(item: str, scene: DemoScene, tmp_path: Path) -> None:
     assert scene.anomaly_mask.ravel()[highest].all()
     refused = run("download", COLLECTION, "scene-rx", "--output", tmp_path, code=1)
     assert "was computed, not uploaded" in refused.stderr
+
+
+def test_search_by_a_geometry(item: str, embedded: Embedded, tmp_path: Path) -> None:
+    triangle = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [0, 10], [0, 0]]]}
+    document = {
+        "type": "Feature",
+        "id": "triangle",
+        "geometry": triangle,
+        "bbox": [0, 0, 10, 10],
+        "properties": {"datetime": "2024-06-01T10:30:00Z"},
+    }
+    password = {"username": "admin", "password": embedded.admin_password}
+    with httpx.Client(base_url=embedded.url, trust_env=False) as http:
+        token = http.post("/auth/token", data=password).json()["access_token"]
+        path = f"/stac/collections/{COLLECTION}/items"
+        made = http.post(path, json=document, headers={"Authorization": f"Bearer {token}"})
+    assert made.status_code == 201, made.text
+    file = tmp_path / "area.geojson"
+    command = ["search", "--collection", COLLECTION, "--intersects", file]
+    inside, outside = ({"type": "Point", "coordinates": [x, x]} for x in (2, 9))
+    feature = {"type": "Feature", "geometry": inside, "properties": {}}
+    for given, found in ((inside, ["triangle"]), (feature, ["triangle"]), (outside, [])):
+        file.write_text(json.dumps(given))
+        assert [each["id"] for each in answer(*command)["features"]] == found
+    file.write_text("{")
+    assert "area.geojson is no JSON" in run(*command, code=2).stderr
+    file.write_text("3")
+    assert "must be a GeoJSON geometry" in run(*command, code=1).stderr
 
 
 def test_a_process_that_is_none(item: str) -> None:

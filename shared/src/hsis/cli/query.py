@@ -1,7 +1,9 @@
 """Commands that read: search, spectrum, collections, processes; and delete."""
 
+import json
 from collections.abc import Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +20,10 @@ def search(
     bbox: Annotated[
         str | None, typer.Option(help="west,south,east,north in degrees (WGS 84)")
     ] = None,
+    intersects: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file with a GeoJSON geometry or feature"),
+    ] = None,
     datetime: Annotated[
         str | None, typer.Option(help="An RFC 3339 time, or a range with `/` and `..`")
     ] = None,
@@ -31,6 +37,8 @@ def search(
         query["collections"] = collection
     if bbox is not None:
         query["bbox"] = _bbox(bbox)
+    if intersects is not None:
+        query["intersects"] = _geometry(intersects)
     if datetime is not None:
         query["datetime"] = datetime
     if item:
@@ -46,6 +54,14 @@ def _bbox(text: str) -> Sequence[float]:
     if len(numbers) not in {4, 6}:
         fail(f"--bbox {text!r}: west,south,east,north is right.", EXIT_USAGE)
     return numbers
+
+
+def _geometry(file: Path) -> Any:
+    try:
+        document = json.loads(file.read_bytes())
+    except ValueError as error:
+        fail(f"{file} is no JSON: {error}.", EXIT_USAGE)
+    return document.get("geometry", document) if isinstance(document, dict) else document
 
 
 async def _search(
