@@ -1,5 +1,6 @@
 """API keys: limits, expiry, revocation."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,6 +83,7 @@ async def test_a_revoked_key_is_refused_everywhere(catalog: Catalog) -> None:
         ("olga", {"scopes": ["service"]}, 400),
         ("admin", {"scopes": ["service"]}, 400),
         ("olga", {"scopes": []}, 400),
+        ("admin", {"scopes": ["admin"], "collections": ["private"]}, 400),
         ("olga", {"expires_in_days": 100_000}, 400),
         ("olga", {"expires_in_days": 0}, 400),
         ("olga", {"collections": ["../x"]}, 400),
@@ -102,3 +104,20 @@ async def test_a_key_makes_no_keys(catalog: Catalog) -> None:
     assert (await catalog.call("key", "GET", "/auth/users")).status_code == 200
     await make(catalog, "admin", scopes=["read", "write"])
     assert (await catalog.call("key", "GET", "/auth/users")).status_code == 403
+
+
+async def test_a_token_for_some_collections_administers_nothing(
+    catalog: Catalog, make_token: Callable[..., str]
+) -> None:
+    """As a key made before this was refused could be."""
+    me = (await catalog.done("admin", "GET", "/auth/me"))["id"]
+    scopes = ("read", "write", "admin")
+    for collections, status in ((None, 200), (["private"], 403)):
+        catalog.tokens["made"] = make_token(
+            subject=me, admin=True, scopes=scopes, collections=collections
+        )
+        assert (await catalog.call("made", "GET", "/auth/users")).status_code == status
+    other = await make(catalog, "olga", scopes=["read"])
+    path = f"/auth/keys/{other['id']}"
+    assert (await catalog.call("made", "DELETE", path)).status_code == 404
+    assert (await catalog.call("admin", "DELETE", path)).status_code == 204

@@ -55,10 +55,21 @@ class Caller(BaseModel):
             have = ", ".join(sorted(self.scopes)) or "none"
             raise Forbidden(f"This token has the scopes {have}; this needs the scope {scope}.")
 
+    @property
+    def administers(self) -> bool:
+        """Whether this is an administrator with the scope `admin`, or a service. A token for some
+        collections is never: it could give itself all others."""
+        if self.is_service:
+            return True
+        return self.is_admin and Scope.ADMIN in self.scopes and self.collections is None
+
     def require_admin(self) -> None:
-        """Forbidden unless this is an administrator with the scope `admin`, or a service."""
-        if not self.is_service and not (self.is_admin and Scope.ADMIN in self.scopes):
-            raise Forbidden("Only an administrator may do this.")
+        """Forbidden unless it administers."""
+        if not self.administers:
+            raise Forbidden(
+                "Only an administrator may do this, with a token of the scope admin and for all "
+                "collections."
+            )
 
 
 class Access(BaseModel):

@@ -87,11 +87,10 @@ async def create_key(state: CatalogState, caller: KnownUser, new: NewKey) -> Mad
 async def revoke_key(state: CatalogState, caller: KnownUser, key: uuid.UUID) -> Response:
     """Revoke a key of the caller's, or as an administrator anyone's."""
     owner = uuid.UUID(caller.subject)
-    anyones = caller.is_admin and Scope.ADMIN in caller.scopes
     if caller.key_id not in {None, str(key)}:
         raise Forbidden("An API key can revoke only itself; log in to revoke others.")
     async with transaction(state.pool) as connection:
-        if not await keys.revoke(connection, key, None if anyones else owner):
+        if not await keys.revoke(connection, key, None if caller.administers else owner):
             raise NotFound(f"There is no key {key} to revoke.")
     return Response(status_code=204)
 
@@ -101,6 +100,8 @@ def _check(caller: Caller, new: NewKey, max_days: int) -> None:
         raise Forbidden("An API key cannot make others; log in for that.")
     for scope in new.scopes:
         caller.require_scope(scope)
+    if Scope.ADMIN in new.scopes and new.collections is not None:
+        raise InvalidInput("A key with the scope admin is for all collections; leave them out.")
     if new.expires_in_days > max_days:
         raise InvalidInput(
             f"expires_in_days is {new.expires_in_days}; at most {max_days} is right."
