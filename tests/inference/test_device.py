@@ -78,3 +78,34 @@ async def test_readiness(
             await asyncio.sleep(0.1)
         assert answer.json()["checks"] == {"postgres": "ok", "device": "ok"}
         assert (await http.get(f"{url}/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (DeviceNotReady("there is no GPU here."), "there is no GPU here."),
+        (RuntimeError("a driver's own words"), "The device cannot be used; the log says why."),
+    ],
+)
+async def test_readiness_tells_why_nothing_computes(
+    failure: Exception,
+    told: str,
+    serve: Callable[[Any], Awaitable[str]],
+    database: Callable[[str], Awaitable[dict[str, Any]]],
+    keys: SigningKeys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load_device(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("hsis_inference.app.load_device", load_device)
+    common = {"token_public_key": keys.public_pem, "service_secret": "secret"}
+    url = await serve(service_app("hsis_inference", **common, **await database("inference")))
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for _ in range(100):
+            answer = await http.get(f"{url}/readyz")
+            if answer.json()["checks"]["device"] != "torch is still being loaded.":
+                break
+            await asyncio.sleep(0.05)
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"postgres": "ok", "device": told}

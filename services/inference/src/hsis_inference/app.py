@@ -54,9 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             storage = StorageClient(own, chosen.storage_proxy_url)
             access = CollectionAccess(catalog, chosen.access_cache_s)
             # torch takes seconds to import: HTTP is up before it is there.
-            device = asyncio.create_task(
-                asyncio.to_thread(load_device, chosen.device, chosen.gpu_lock_dir)
-            )
+            device = asyncio.create_task(_loaded(chosen))
             stack.push_async_callback(_ended, device)
             if chosen.worker_enabled:
                 steps = Steps(pool, own_catalog, storage, executor)
@@ -81,14 +79,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-async def _work(worker: Worker, device: asyncio.Task[Device]) -> None:
+async def _loaded(settings: Settings) -> Device:
+    """The device; DeviceNotReady, with the reason in the log, where it cannot be used."""
     try:
-        loaded = await asyncio.shield(device)
-    except DomainError as error:
-        logger.error("no blocks are computed here: %s", error.detail, exc_info=error.__cause__)
-        return
-    logger.info("computing", extra={"device": loaded.label, "torch": loaded.version})
-    await worker.run(loaded)
+        device = await asyncio.to_thread(load_device, settings.device, settings.gpu_lock_dir)
+    except DeviceNotReady as error:
+        logger.error("nothing computes here: %s", error.detail, exc_info=error.__cause__)
+        raise
+    except Exception as error:
+        logger.exception("nothing computes here")
+        raise DeviceNotReady("The device cannot be used; the log says why.") from error
+    logger.info("computing", extra={"device": device.label, "torch": device.version})
+    return device
+
+
+async def _work(worker: Worker, device: asyncio.Task[Device]) -> None:
+    with suppress(DeviceNotReady):
+        await worker.run(await asyncio.shield(device))
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:
