@@ -47,7 +47,6 @@ class ServiceSettings(BaseSettings):
         default=5.0, ge=0, description="How long an answer about a role may be reused"
     )
     http_timeout_s: float = Field(default=60.0, gt=0)
-    shutdown_grace_s: float = Field(default=10.0, ge=0)
 
     @classmethod
     def settings_customise_sources(
