@@ -1,5 +1,6 @@
 """Statistics and overviews against numpy."""
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hsis.cube.overview import halve
-from hsis.cube.statistics import StatisticsCollector
+from hsis.cube.statistics import StatisticsCollector, percentiles
 from tests.hsis_cube.blobs import DTYPES, random_values
 
 
@@ -107,6 +108,42 @@ def test_halving_is_the_mean_of_the_valid_pixels(
             assert found[b, y, x] == round(mean.real)  # both round halves to even
         else:
             assert found[b, y, x] == pytest.approx(mean, rel=1e-5, abs=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from(["int8", "uint8", "int16", "uint16", "int32", "uint32"]),
+    st.sampled_from([None, 0.5, 1e12, -7.0]),
+    st.integers(0, 1000),
+)
+def test_halving_valid_integers_rounds_the_exact_mean(
+    shape: tuple[int, int, int], dtype: str, nodata: float | None, seed: int
+) -> None:
+    values = random_values(shape, dtype, seed)
+    values[values == -7] = 5
+    found = halve(values, nodata, categorical=False)
+    for b, y, x in np.ndindex(found.shape):
+        window = values[b, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].ravel().tolist()
+        assert found[b, y, x] == round(Fraction(sum(window), len(window)))  # halves to even
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 300),
+    st.sampled_from([dtype for dtype in DTYPES if not dtype.startswith("complex")]),
+    st.integers(1, 2**31),
+    st.integers(0, 1000),
+)
+def test_percentiles_are_those_of_numpy_to_the_bit(
+    size: int, dtype: str, modulus: int, seed: int
+) -> None:
+    values = random_values((1, 1, size), dtype, seed).ravel()
+    if values.dtype.kind in "iu":
+        values = (values % min(modulus, np.iinfo(dtype).max)).astype(dtype)
+    for percents in ([2.0, 98.0], [0.0, 37.5, 50.0, 100.0]):
+        expected = np.percentile(values.astype(np.float64), percents).tolist()
+        assert percentiles(values, percents) == expected
 
 
 def test_halving_classes_takes_the_upper_left() -> None:

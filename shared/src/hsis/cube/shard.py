@@ -5,7 +5,7 @@ little-endian uint64 (both 2**64 - 1 for a chunk that is all fill value), then a
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -49,26 +49,52 @@ def encode_shard(block: NDArray[Any], shard: Shape) -> bytes:
 
     `block` is smaller than the shard at the cube's far edges; the rest is fill value (0).
     """
-    counts = chunk_counts(shard)
-    index = np.full((*counts, 2), MISSING, dtype="<u8")
-    parts: list[bytes] = []
-    offset = index_bytes(shard)
-    dtype = block.dtype.newbyteorder("<")
-    for position in product(*map(range, counts)):
-        corner = [i * step for i, step in zip(position, INNER_CHUNK, strict=True)]
+    return join_chunks(compress_chunks(block), shard)
+
+
+def compress_chunks(block: NDArray[Any]) -> dict[Shape, bytes]:
+    """The inner chunks of `block` (band, y, x) compressed, by their place (band, y, x) in it.
+
+    A chunk that is all fill value (0) is left out; one at a far edge is filled up with it.
+    """
+    packed: dict[Shape, bytes] = {}
+    for b, y, x in product(*map(range, chunk_counts(_shape_of(block)))):
+        corner = [i * step for i, step in zip((b, y, x), INNER_CHUNK, strict=True)]
         piece = block[tuple(slice(c, c + s) for c, s in zip(corner, INNER_CHUNK, strict=True))]
-        if piece.size == 0:
-            continue
-        chunk = np.zeros(INNER_CHUNK, dtype)
-        chunk[tuple(map(slice, piece.shape))] = piece
-        if not chunk.view(np.uint8).any():  # by bytes: -0.0 is not the fill value
-            continue
-        packed = bytes(blosc.compress(chunk, b"lz4", COMPRESSION_LEVEL, blosc.BITSHUFFLE, 0, None))
-        index[position] = offset, len(packed)
-        parts.append(packed)
-        offset += len(packed)
+        chunk = _chunk_of(piece)
+        if chunk.view(np.uint8).any():  # by bytes: -0.0 is not the fill value
+            packed[b, y, x] = bytes(
+                blosc.compress(chunk, b"lz4", COMPRESSION_LEVEL, blosc.BITSHUFFLE, 0, None)
+            )
+    return packed
+
+
+def join_chunks(packed: Mapping[Shape, bytes], shard: Shape) -> bytes:
+    """The bytes of a shard of compressed inner chunks, given by their place (band, y, x)."""
+    index = np.full((*chunk_counts(shard), 2), MISSING, dtype="<u8")
+    places = sorted(packed)
+    offset = index_bytes(shard)
+    for place in places:
+        index[place] = offset, len(packed[place])
+        offset += len(packed[place])
     head = index.tobytes()
-    return b"".join([head, google_crc32c.value(head).to_bytes(4, "little"), *parts])
+    checksum = google_crc32c.value(head).to_bytes(4, "little")
+    return b"".join([head, checksum, *(packed[place] for place in places)])
+
+
+def _shape_of(block: NDArray[Any]) -> Shape:
+    bands, rows, columns = block.shape
+    return bands, rows, columns
+
+
+def _chunk_of(piece: NDArray[Any]) -> NDArray[Any]:
+    """A whole inner chunk, little-endian and in C order, with `piece` in its first corner."""
+    dtype = piece.dtype.newbyteorder("<")
+    if piece.shape == INNER_CHUNK:
+        return np.ascontiguousarray(piece, dtype)
+    chunk = np.zeros(INNER_CHUNK, dtype)
+    chunk[tuple(map(slice, piece.shape))] = piece
+    return chunk
 
 
 def decode_index(content: bytes, shard: Shape) -> NDArray[np.uint64]:

@@ -5,6 +5,7 @@ exact for a cube whose sample fits `sample_bytes`, else those of a regular grid 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from hsis.cube.layout import Shape
 
 SAMPLE_BYTES = 64 * 1024 * 1024
 PERCENTILES = (2.0, 98.0)
+PIECE_PIXELS = 32 * 1024
+"""Taken in at once: as float64 they stay in the processor's cache."""
 
 
 class BandStatistics(BaseModel):
@@ -65,6 +68,7 @@ class StatisticsCollector:
         self._squares = np.zeros(bands)
         self._min = np.full(bands, np.inf)
         self._max = np.full(bands, -np.inf)
+        self._exact = np.empty(PIECE_PIXELS)
         real = np.zeros(0, dtype).real.dtype
         affordable = max(1.0, sample_bytes / (bands * real.itemsize))
         self._step = max(1, math.ceil(math.sqrt(self._pixels / affordable)))
@@ -78,7 +82,8 @@ class StatisticsCollector:
         self._take_sample(values, band, row, column)
         flat = values.reshape(values.shape[0], -1)
         for offset in range(flat.shape[0]):
-            self._add_band(band + offset, flat[offset])
+            for start in range(0, flat.shape[1], PIECE_PIXELS):
+                self._add_piece(band + offset, flat[offset, start : start + PIECE_PIXELS])
 
     def result(self) -> CubeStatistics:
         """The statistics of everything added."""
@@ -95,19 +100,21 @@ class StatisticsCollector:
         top, left = -(-row // step), -(-column // step)
         self._sample[band : band + bands, top : top + rows, left : left + columns] = picked
 
-    def _add_band(self, band: int, values: NDArray[Any]) -> None:
-        # The mask's copy is the dearest step; integers without a nodata value are all valid.
-        everything = values.dtype.kind in "iub" and self._nodata is None
-        valid = values if everything else values[valid_mask(values, self._nodata)]
+    def _add_piece(self, band: int, values: NDArray[Any]) -> None:
+        valid = values
+        if not all_valid(values, self._nodata):
+            valid = values[valid_mask(values, self._nodata)]
         if valid.size == 0:
             return
         count, known = valid.size, self._count[band]
-        exact = valid.astype(np.float64)
+        exact = self._exact[:count]
+        exact[:] = valid
         mean = exact.mean()
         self._min[band] = min(self._min[band], float(valid.min()))
         self._max[band] = max(self._max[band], float(valid.max()))
         exact -= mean
-        squares = np.dot(exact, exact)
+        # Not `dot`, whose library starts threads of its own beside the encoders'.
+        squares = np.einsum("i,i->", exact, exact)
         delta = mean - self._mean[band]
         total = known + count
         self._mean[band] += delta * count / total
@@ -128,12 +135,9 @@ class StatisticsCollector:
                 p98=None,
             )
         sample = self._sample[band].ravel()
-        sample = sample[valid_mask(sample, self._nodata)]
-        low, high = (
-            np.percentile(sample.astype(np.float64), PERCENTILES).tolist()
-            if sample.size
-            else (None, None)
-        )
+        if not all_valid(sample, self._nodata):
+            sample = sample[valid_mask(sample, self._nodata)]
+        low, high = percentiles(sample, PERCENTILES) if sample.size else (None, None)
         return BandStatistics(
             band=band + 1,
             valid_count=count,
@@ -144,6 +148,47 @@ class StatisticsCollector:
             p2=low,
             p98=high,
         )
+
+
+def percentiles(values: NDArray[Any], percents: Sequence[float]) -> list[float]:
+    """`np.percentile` of real values, its linear interpolation included, without sorting them.
+
+    Integers of up to two bytes are counted, others partitioned at the ranks in question.
+    """
+    places = [(values.size - 1) * (percent / 100) for percent in percents]
+    lower = [math.floor(place) for place in places]
+    ranks = sorted({min(rank + step, values.size - 1) for rank in lower for step in (0, 1)})
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        lowest = int(np.iinfo(values.dtype).min)
+        counts = np.bincount(values.view(f"u{values.dtype.itemsize}"))
+        # In two's complement the negative values are counted behind the others.
+        counts = np.roll(np.pad(counts, (0, 256**values.dtype.itemsize - counts.size)), lowest)
+        found = np.searchsorted(np.cumsum(counts), ranks, side="right") + lowest
+    else:
+        found = np.partition(values, ranks)[ranks]
+    at = dict(zip(ranks, found.astype(np.float64).tolist(), strict=True))
+    results = []
+    for place, rank in zip(places, lower, strict=True):
+        low, high, part = at[rank], at[min(rank + 1, values.size - 1)], place - rank
+        # From the nearer end, as numpy does.
+        results.append(
+            low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+        )
+    return results
+
+
+def all_valid(values: NDArray[Any], nodata: float | None) -> bool:
+    """Whether every value is finite and not nodata: cheaper than a mask where that is so."""
+    if values.dtype.kind not in "iub" and not np.isfinite(values).all():
+        return False
+    if nodata is None or math.isnan(nodata):
+        return True
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 4:
+        if not float(nodata).is_integer():
+            return True
+        limits = np.iinfo(values.dtype)
+        return not (limits.min <= nodata <= limits.max and (values == int(nodata)).any())
+    return not (values == nodata).any()
 
 
 def valid_mask(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
