@@ -25,13 +25,6 @@ from tests.support.servers import served
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each module to one process; those of one installation to the same, which starts it."""
-    for item in items:
-        shared = "embedded" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("embedded" if shared else str(item.path)))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_this_machine() -> None:
     for name in [name for name in os.environ if name.startswith("HSIS_")]:
