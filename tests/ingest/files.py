@@ -1,5 +1,6 @@
 """Byte sources for readers under test, and windows of what they read."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hsis_ingest.detect import open_source
-from hsis_ingest.formats.source import ReadOptions, Source
+from hsis_ingest.formats.source import ReadOptions, Source, Span
 
 
 @dataclass
@@ -25,6 +26,9 @@ class MemoryFile:
     def read_at(self, offset: int, length: int) -> bytes:
         self.reads.append((offset, length))
         return self.content[offset : offset + length]
+
+    def read_ahead(self, spans: Iterable[Span]) -> Iterator[bytes]:
+        return (self.read_at(*span) for span in spans)
 
 
 def file_of(path: Path) -> MemoryFile:

@@ -70,3 +70,35 @@ async def test_close_ends_a_read(store):
         await reading
     with pytest.raises(ValueError, match="closed"):
         await asyncio.to_thread(source.read_at, 0, 10)
+
+
+async def test_reads_ahead_are_few_and_in_order(store):
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    spans = [(offset, 30) for offset in range(0, 1000, 40)] + [(990, 30)]
+    pieces = source.read_ahead(spans)
+    assert await asyncio.to_thread(next, pieces) == CONTENT[:30]
+    assert len(store.asked) <= blob.READS_AHEAD + 1
+    rest = await asyncio.to_thread(list, pieces)
+    assert rest == [CONTENT[offset : offset + 30] for offset, _ in spans[1:]]
+    assert store.asked == [*spans[:-1], (990, 10)]
+
+
+async def test_reads_ahead_end_with_their_reader(store):
+    stopped = []
+
+    async def never(_key, start, _length):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(start)
+
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    store.get_range = never
+    pieces = source.read_ahead([(offset, 10) for offset in range(100)])
+    reading = asyncio.ensure_future(asyncio.to_thread(next, pieces))
+    await asyncio.sleep(0.05)
+    source.close()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await asyncio.sleep(0)
+    assert sorted(stopped) == list(range(blob.READS_AHEAD + 1))

@@ -50,7 +50,8 @@ def _halve_integers(band: NDArray[Any], reduced: NDArray[Any]) -> None:
 
 
 def _half(total: NDArray[Any]) -> NDArray[Any]:
-    return (total + ((total >> 1) & 1)) >> 1
+    halved: NDArray[Any] = (total + ((total >> 1) & 1)) >> 1
+    return halved
 
 
 def _halve_any(

@@ -1,15 +1,21 @@
 """A blob of the object store as a ByteSource: reads from threads, awaited on the event loop."""
 
 import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any, Protocol
 
 from cachetools import LRUCache
 
+from hsis_ingest.formats.source import Span
+
 BLOCK_BYTES = 256 * 1024
 CACHED_BLOCKS = 32
 DIRECT_READ_BYTES = 8 * 1024 * 1024
+READS_AHEAD = 3
+"""Requests on their way while one is waited for: they hide the time to the first byte."""
 
 
 class RangeReader(Protocol):
@@ -61,6 +67,21 @@ class BlobSource:
         content = b"".join(self._block(number) for number in range(first, last + 1))
         return content[offset - first * BLOCK_BYTES : end - first * BLOCK_BYTES]
 
+    def read_ahead(self, spans: Iterable[Span]) -> Iterator[bytes]:
+        """The bytes of each span in turn, a few requests ahead of the one that is waited for."""
+        ahead: deque[Future[bytes]] = deque()
+        try:
+            for offset, length in spans:
+                end = min(offset + length, self._size)
+                ahead.append(self._start(offset, max(0, end - offset)))
+                if len(ahead) > READS_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
     def close(self) -> None:
         """Break off what is being read, so that a thread that waits for it comes back."""
         with self._lock:
@@ -80,14 +101,18 @@ class BlobSource:
         return block
 
     def _fetch(self, start: int, length: int) -> bytes:
+        return self._start(start, length).result()
+
+    def _start(self, start: int, length: int) -> Future[bytes]:
         with self._lock:
             if self._closed:
                 raise ValueError(f"{self._name} is closed")
             coroutine: Any = self._blobs.get_range(self._key, start, length)
             future: Future[bytes] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
             self._pending.add(future)
-        try:
-            return future.result()
-        finally:
-            with self._lock:
-                self._pending.discard(future)
+        future.add_done_callback(self._forget)
+        return future
+
+    def _forget(self, future: Future[bytes]) -> None:
+        with self._lock:
+            self._pending.discard(future)

@@ -1,6 +1,7 @@
 """What readers read from and what they are: byte ranges in, described windows of a cube out."""
 
 import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from hsis.cube.layout import ZARR_DTYPES, CubeInfo
 from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
+
+Span = tuple[int, int]
+"""Offset and length in bytes."""
 
 
 class ByteSource(Protocol):
@@ -27,6 +31,10 @@ class ByteSource(Protocol):
 
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, fewer at the end of the file."""
+        ...
+
+    def read_ahead(self, spans: Iterable[Span]) -> Iterator[bytes]:
+        """The bytes of each span in turn, while those of the next ones are on their way."""
         ...
 
 
@@ -76,7 +84,17 @@ class ReadOptions:
 
 def read_exactly(source: ByteSource, offset: int, length: int) -> bytes:
     """`length` bytes from `offset`; TruncatedFile where the file ends before."""
-    content = source.read_at(offset, length)
+    return _whole(source, (offset, length), source.read_at(offset, length))
+
+
+def read_all_exactly(source: ByteSource, spans: Sequence[Span]) -> Iterator[bytes]:
+    """The bytes of each span in turn, read ahead; TruncatedFile where the file ends before."""
+    for span, content in zip(spans, source.read_ahead(spans), strict=True):
+        yield _whole(source, span, content)
+
+
+def _whole(source: ByteSource, span: Span, content: bytes) -> bytes:
+    offset, length = span
     if len(content) != length:
         raise TruncatedFile(
             f"{source.name} ends at byte {offset + len(content)}; "

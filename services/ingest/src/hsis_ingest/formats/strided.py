@@ -3,18 +3,18 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from hsis_ingest.formats.source import ByteSource, read_exactly
+from hsis_ingest.formats.source import ByteSource, Span, read_all_exactly
 
-MAX_GAP_BYTES = 64 * 1024
+MAX_GAP_BYTES = 256 * 1024
 """Runs up to so far apart are read as one: a range request costs more than the bytes between."""
-MAX_READ_BYTES = 8 * 1024 * 1024
+MAX_READ_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,24 @@ class _Window:
     size: int
     start: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Neighbouring rows of a window that are read as one: where they belong, and their bytes."""
+
+    place: tuple[int, ...]
+    first: int
+    rows: int
+    start: int
+    length: int
+
+    def spans(self) -> list[Span]:
+        """The bytes in pieces of bounded size."""
+        return [
+            (self.start + at, min(MAX_READ_BYTES, self.length - at))
+            for at in range(0, self.length, MAX_READ_BYTES)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +97,23 @@ class StridedArray:
         row_stride = strides[-2]
         run_bytes = run.count * item
         base = self.offset + rows.start * row_stride + run.start * item
+        reads: list[_Read] = []
         for place in product(*(range(w.count) for w in outer)):
             corner = base + sum(
                 (w.start + i) * stride
                 for w, i, stride in zip(outer, place, strides[: len(outer)], strict=True)
             )
             for first, many in _groups(rows.count, row_stride, run_bytes):
-                start = corner + first * row_stride
-                values = self._read_rows(start, many, row_stride, run.count)
-                self._place(result, kept, place, first, values)
-
-    def _read_rows(self, start: int, rows: int, stride: int, count: int) -> NDArray[Any]:
-        """`rows` runs of `count` values, `stride` bytes apart; shape (rows, count)."""
-        length = (rows - 1) * stride + count * self.dtype.itemsize
-        pieces = [
-            read_exactly(self.source, start + at, min(MAX_READ_BYTES, length - at))
-            for at in range(0, length, MAX_READ_BYTES)
-        ]
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        values = np.frombuffer(content, self.dtype, count=count if rows == 1 else -1)
-        return as_strided(values, (rows, count), (stride, self.dtype.itemsize), writeable=False)
+                length = (many - 1) * row_stride + run_bytes
+                reads.append(_Read(place, first, many, corner + first * row_stride, length))
+        pieces = read_all_exactly(self.source, [span for read in reads for span in read.spans()])
+        for read in reads:
+            content = b"".join(islice(pieces, len(read.spans())))
+            values = np.frombuffer(content, self.dtype, count=run.count if read.rows == 1 else -1)
+            as_rows = as_strided(
+                values, (read.rows, run.count), (row_stride, item), writeable=False
+            )
+            self._place(result, kept, read.place, read.first, as_rows)
 
     @staticmethod
     def _place(
@@ -109,11 +124,10 @@ class StridedArray:
         values: NDArray[Any],
     ) -> None:
         """Put rows of values where they belong; `kept` axes, 2 or 3, are left after merging."""
-        rows = len(values)
-        if kept == 3:
-            result[place[0], first : first + rows] = values
-        else:
-            result[first : first + rows] = values.reshape(rows, *result.shape[1:])
+        # Row by row: the values of one stay in the processor's cache while they are transposed.
+        for row, run in enumerate(values, start=first):
+            target = result[place[0], row] if kept == 3 else result[row]
+            target[...] = run.reshape(target.shape)
 
 
 def _merge_whole_axes(windows: list[_Window]) -> tuple[list[_Window], int]:
