@@ -107,7 +107,7 @@ class Machine:
             ):
                 if uri.rstrip("/").endswith("/debian"):
                     return DebianMirror(uri, release)
-        return DebianMirror("http://deb.debian.org/debian", release)
+        raise FileNotFoundError("apt names no mirror of Debian: stand-ins are made on Debian")
 
 
 def serve_wheels(machine: Machine, image: str) -> None:

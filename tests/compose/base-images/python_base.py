@@ -14,7 +14,7 @@ RELEASE = "bookworm"
 VERSION = "3.11"
 # python3-distutils stands for a virtual package that debootstrap does not resolve.
 PACKAGES = f"python{VERSION},python{VERSION}-venv,python3-distutils,ca-certificates,netbase,tzdata"
-PIP_WHEELS = ("pip", "setuptools<80", "wheel")
+PIP_WHEELS = ("pip", "setuptools<80")
 # Left out as in the official slim image.
 STRIPPED = (
     *("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian"),
@@ -74,9 +74,9 @@ def _add_pip(root: Path, machine: Machine) -> None:
         [
             *("chroot", str(root), f"/usr/bin/python{VERSION}", f"/wheels/{wheel.name}/pip"),
             *("install", "--quiet", "--no-index", "--find-links=/wheels", "--no-cache-dir"),
-            *("--root-user-action=ignore", "pip", "setuptools", "wheel"),
+            *("--root-user-action=ignore", "pip", "setuptools"),
         ],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+        env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
         check=True,
     )
     shutil.rmtree(wheels)

@@ -3,7 +3,7 @@
 
 Caddy answers on port 9000: what begins with `/minio/` goes to this process (health, and what the
 stand-in of `mc` asks for), all else to rclone. Users are kept in the folder. As with MinIO a user
-may do nothing until a policy is attached to it; unlike MinIO, what the policy says is not looked at.
+may do nothing until a policy is attached to it; what the policy says is not looked at.
 """
 
 import argparse
@@ -159,7 +159,9 @@ def handler(store: Store) -> type[BaseHTTPRequestHandler]:
             found = self.path.startswith("/minio/health/")
             self.answer((200 if store.is_live() else 503) if found else 404)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            """The same without a body: none of the answers to GET has one."""
+            self.do_GET()
 
         def do_POST(self) -> None:
             """`/minio/stand-in/ACTION` with root's keys and the action's parameters, as JSON."""
