@@ -12,19 +12,20 @@ from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import cube_prefix, raw_prefix
 from hsis.cube import layout, writer
 from hsis.cube.layout import CubeInfo
-from hsis.cube.shard import encode_shard
+from hsis.cube.pyramid import FinishedShard, Pyramid
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
 from hsis_ingest.detect import open_source
 from hsis_ingest.errors import NoValidData
 from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.formats.source import ReadOptions, Source
-from hsis_ingest.regions import Window, plan, shards_in
+from hsis_ingest.regions import Window, plan
 from hsis_ingest.registration import item_of
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 
-WINDOWS_IN_MEMORY = 4
-"""The one being stored, the one being read, and as much for what reading and encoding make."""
+GROUPS_IN_MEMORY = 2
+"""Of the memory: a group of shards, compressed, and its slices in hand and on their way."""
+CONCURRENT_PUTS = 2
 PROGRESS_OF_SHARDS = 0.9
 
 Progress = Callable[[float], Awaitable[None]]
@@ -49,6 +50,7 @@ class Conversion:
         self._progress = progress
         self._prefix = cube_prefix(upload.collection, upload.item)
         self._encoders = asyncio.Semaphore(settings.conversion_threads)
+        self._putters = asyncio.Semaphore(CONCURRENT_PUTS)
 
     async def run(self) -> dict[str, Any]:
         """Write everything stored for the item, and answer its STAC Item, not yet registered.
@@ -96,19 +98,22 @@ class Conversion:
         )
 
     async def _write_shards(self, source: Source) -> CubeStatistics:
-        """Store every shard, reading the next window meanwhile; the cube's statistics."""
+        """Store every shard, of the overviews too, reading the next window meanwhile; the cube's
+        statistics."""
         info = source.info
         collector = StatisticsCollector(info.shape, info.dtype, info.nodata)
-        budget = self._settings.conversion_memory_bytes // WINDOWS_IN_MEMORY
+        pyramid = Pyramid(info)
+        budget = self._settings.conversion_memory_bytes // GROUPS_IN_MEMORY
         windows = plan(info.shape, info.dtype.itemsize, source.axes, budget)
         reading = self._start_reading(source, windows[0])
         try:
-            for number, window in enumerate(windows, start=1):
-                block = await reading
-                if number < len(windows):
-                    reading = self._start_reading(source, windows[number])
-                await self._store(block, window, info, collector)
-                await self._progress(PROGRESS_OF_SHARDS * number / len(windows))
+            async with asyncio.TaskGroup() as puts:
+                for number, window in enumerate(windows, start=1):
+                    block = await reading
+                    if number < len(windows):
+                        reading = self._start_reading(source, windows[number])
+                    await self._take_in(block, window, pyramid, collector, puts)
+                    await self._progress(PROGRESS_OF_SHARDS * number / len(windows))
         finally:
             reading.cancel()
         return await asyncio.get_running_loop().run_in_executor(self._executor, collector.result)
@@ -116,32 +121,44 @@ class Conversion:
     def _start_reading(self, source: Source, window: Window) -> asyncio.Future[NDArray[Any]]:
         return asyncio.get_running_loop().run_in_executor(self._executor, source.read, *window)
 
-    async def _store(
+    async def _take_in(
         self,
         block: NDArray[Any],
         window: Window,
-        info: CubeInfo,
+        pyramid: Pyramid,
         collector: StatisticsCollector,
+        puts: asyncio.TaskGroup,
     ) -> None:
-        corner = [part.start for part in window]
+        """Compress and count a window; the shards that it completes are stored in `puts`."""
         loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as group:
-            for index, inside in shards_in(info.shape, window):
-                group.create_task(self._store_shard(block[inside], index, info))
-            await loop.run_in_executor(self._executor, collector.add, block, *corner)
+        async with asyncio.TaskGroup() as tiles:
+            for part, corner in pyramid.tiles_in(window):
+                tiles.create_task(self._add_tile(pyramid, block[part], corner, puts))
+            first = [part.start for part in window]
+            await loop.run_in_executor(self._executor, collector.add, block, *first)
 
-    async def _store_shard(self, values: NDArray[Any], index: layout.Shape, info: CubeInfo) -> None:
-        shape = layout.shard_shape(info.shape)
+    async def _add_tile(
+        self, pyramid: Pyramid, tile: NDArray[Any], corner: layout.Shape, puts: asyncio.TaskGroup
+    ) -> None:
+        # The encoder's place is kept until its shards are on their way: that holds back what
+        # waits in memory to be stored.
         async with self._encoders:
-            content = await asyncio.get_running_loop().run_in_executor(
-                self._executor, encode_shard, values, shape
+            finished = await asyncio.get_running_loop().run_in_executor(
+                self._executor, pyramid.add, tile, corner
             )
-            await self._put(self._prefix + layout.shard_key(index), content)
+            while finished:
+                await self._putters.acquire()
+                puts.create_task(self._put_shard(finished.pop(0)))
+
+    async def _put_shard(self, shard: FinishedShard) -> None:
+        try:
+            await self._put(self._prefix + shard.key, shard.content)
+        finally:
+            self._putters.release()
 
     async def _write_rest(self, info: CubeInfo, statistics: CubeStatistics) -> None:
-        """Overviews, thumbnail, statistics and at last the documents that make the cube whole."""
+        """Thumbnail, statistics and at last the documents that make the cube whole."""
         collection, item = self._upload.collection, self._upload.item
-        await writer.write_overviews(self._storage, self._put, self._prefix, info, self._executor)
         await writer.write_thumbnail(
             self._storage, self._put, collection, item, info, statistics, self._executor
         )

@@ -1,16 +1,17 @@
-"""Cutting a cube into windows of whole shards that fit into memory, read along the file."""
+"""Cutting a cube into windows that fit into memory and are read in long pieces of the file."""
 
 import math
-from collections.abc import Iterator
 from itertools import product
 
-from hsis.cube.layout import Shape, shard_shape, shard_slices
+from hsis.cube.layout import INNER_CHUNK, Shape, shard_shape
 
 Window = tuple[slice, slice, slice]
+SLICES = 3
+"""A group of shards is read in about so many slices: one in hand, one on its way."""
 
 
 def region_shape(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> Shape:
-    """The size of the windows: one shard, grown along the file's fast axes first (`axes` names
+    """The size of a group of shards: one, grown along the file's fast axes first (`axes` names
     them slowest first) by whole shards while it fits `max_bytes`. One shard is the least."""
     sizes = dict(zip("byx", shape, strict=True))
     steps = dict(zip("byx", shard_shape(shape), strict=True))
@@ -27,30 +28,42 @@ def region_shape(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> Shap
 
 
 def plan(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[Window]:
-    """The windows in the order of the file; together they are the cube, each once."""
-    region = dict(zip("byx", region_shape(shape, itemsize, axes, max_bytes), strict=True))
-    sizes = dict(zip("byx", shape, strict=True))
-    windows = []
-    for corner in product(*(range(0, sizes[axis], region[axis]) for axis in axes)):
-        at = dict(zip(axes, corner, strict=True))
-        bands, rows, columns = (
-            slice(at[axis], min(at[axis] + region[axis], sizes[axis])) for axis in "byx"
-        )
-        windows.append((bands, rows, columns))
+    """The windows to be read one after the other; together they are the cube, each once.
+
+    They are slices, along the file's slowest axis and of whole inner chunks, of groups of whole
+    shards: thus reads are long, and little more than a group's shards is unfinished at any time.
+    The groups of some bands follow each other along a Z, so that those which share a pixel of an
+    overview are near.
+    """
+    group = region_shape(shape, itemsize, axes, max_bytes)
+    counts = [math.ceil(size / step) for size, step in zip(shape, group, strict=True)]
+    places = sorted(product(*map(range, counts)), key=lambda at: (at[0], _along_z(at[1], at[2])))
+    cut = "byx".index(axes[0])
+    thickness = _slice_thickness(group, itemsize, cut, max_bytes // SLICES)
+    windows: list[Window] = []
+    for place in places:
+        whole = [
+            range(at * step, min((at + 1) * step, size))
+            for at, step, size in zip(place, group, shape, strict=True)
+        ]
+        for start in whole[cut][::thickness]:
+            parts = [slice(part.start, part.stop) for part in whole]
+            parts[cut] = slice(start, min(start + thickness, whole[cut].stop))
+            bands, rows, columns = parts
+            windows.append((bands, rows, columns))
     return windows
 
 
-def shards_in(shape: Shape, window: Window) -> Iterator[tuple[Shape, Window]]:
-    """The shards of a window: grid position, and the part of the window (from its corner)."""
-    steps = shard_shape(shape)
-    ranges = [
-        range(part.start // step, math.ceil(part.stop / step))
-        for part, step in zip(window, steps, strict=True)
-    ]
-    for b, y, x in product(*ranges):
-        inside = (
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip(shard_slices(shape, (b, y, x)), window, strict=True)
-        )
-        bands, rows, columns = inside
-        yield (b, y, x), (bands, rows, columns)
+def _slice_thickness(group: Shape, itemsize: int, cut: int, max_bytes: int) -> int:
+    """How much of axis `cut` a slice of a group has: whole inner chunks, one at least."""
+    others = math.prod(size for axis, size in enumerate(group) if axis != cut)
+    chunk = INNER_CHUNK[cut]
+    return max(1, max_bytes // (others * chunk * itemsize)) * chunk
+
+
+def _along_z(row: int, column: int) -> int:
+    """The place of a cell in Morton's order: the bits of row and column in turn."""
+    bits = max(row, column).bit_length()
+    return sum(
+        (row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits)
+    )

@@ -113,15 +113,16 @@ class Worker:
                 partial(self._renew, token),
                 self._settings.lease_s,
             )
-        except LeaseLost:
-            logger.warning("the lease was lost; another worker goes on")
-            return
         except asyncio.CancelledError:
             async with transaction(self._pool) as db:
                 await queue.give_back(db, token)
             raise
-        except Exception as error:
-            await self._end_badly(upload, token, _only(error))
+        except Exception as raised:
+            error = _only(raised)
+            if isinstance(error, LeaseLost):
+                logger.warning("the lease was lost; another worker goes on")
+            else:
+                await self._end_badly(upload, token, error)
             return
         logger.info("converted", extra={"upload": str(upload.id), "item": upload.item})
 
