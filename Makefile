@@ -19,7 +19,7 @@ COMPOSE_FILES = -f compose/compose.yaml $(if $(filter cpu,$(ACCELERATOR)),-f com
 ACCELERATOR = $(eval ACCELERATOR := $$(shell compose/accelerator))$(ACCELERATOR)
 COMPOSE = docker compose $(COMPOSE_FILES)
 
-.PHONY: help install run demo test check format bench clean secrets up down logs ps scale
+.PHONY: help install run demo test test-compose check format bench clean secrets up down logs ps scale
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -51,6 +51,9 @@ demo: install ## the same, with a synthetic sample scene loaded
 
 test: install $(VENV)/.installed-dev ## every test that needs no Docker
 	$(BIN)/python -m pytest --numprocesses=3
+
+test-compose: install $(VENV)/.installed-dev ## the containers, on a Docker engine that is found or started
+	$(BIN)/python -m pytest tests/compose
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, the rules between packages
 	$(BIN)/ruff format --check .

@@ -1,0 +1,46 @@
+"""What a user does through the edge of the containers; all is there after down and up."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsis.contracts.uploads import UploadState
+from tests.support.api import Session, open_cube, session
+from tests.support.containers import Containers
+
+SHAPE = (140, 300, 600)
+"""Bands, rows, columns: eight shards."""
+
+
+@pytest.fixture(scope="module")
+def cube() -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 4000, SHAPE, dtype=np.uint16)
+
+
+async def upload(api: Session, cube: np.ndarray, folder: Path, collection: str, item: str) -> None:
+    """Upload an array and wait until it is an item."""
+    np.save(folder / "cube.npy", cube)
+    sent = await api.upload([folder / "cube.npy"], collection, id=item, axes="byx")
+    assert sent.state is UploadState.SUCCEEDED, sent
+
+
+async def test_a_cube_is_read_back_processed_and_there_after_down_and_up(
+    containers: Containers, api: Session, cube: np.ndarray, tmp_path: Path
+) -> None:
+    await upload(api, cube, tmp_path, "kept", "cube")
+    spectrum = await api.tiles.spectrum("kept", "cube", 7, 11, token=api.token)
+    np.testing.assert_array_equal(spectrum.values, cube[:, 11, 7])
+    job, result = await api.run("rx", collection="kept", item="cube", id="score")
+    assert job.status.value == "successful", job
+    scores = open_cube(api.url, api.token, "kept", result["id"])["cube"].values
+    containers.compose("down")
+    containers.up()
+    async with session(containers.url, containers.admin_password) as again:
+        stored = open_cube(again.url, again.token, "kept", "cube")["cube"].values
+        np.testing.assert_array_equal(stored, cube)
+        kept = open_cube(again.url, again.token, "kept", "score")["cube"].values
+        np.testing.assert_array_equal(kept, scores)
+        await again.catalog.delete_item("kept", "cube", token=again.token)
+        found = await again.catalog.search({"collections": ["kept"]}, token=again.token)
+        assert [item["id"] for item in found["features"]] == ["score"]

@@ -1,0 +1,91 @@
+"""The compose file on a real engine, driven as an operator drives it."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMPOSE = Path(__file__).resolve().parents[2] / "compose"
+FILES = (COMPOSE / "compose.yaml", COMPOSE / "compose.cpu.yaml")
+
+
+@dataclass(frozen=True)
+class Containers:
+    """One installation: its project name, its port, and the folder of its secrets."""
+
+    project: str
+    port: int
+    secrets: Path
+    engine: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Its one origin."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin_password(self) -> str:
+        """Of the user admin."""
+        return (self.secrets / "admin_password").read_text().strip()
+
+    @property
+    def file_arguments(self) -> list[str]:
+        """Project and files, as docker compose wants them."""
+        return ["-p", self.project, *(part for file in FILES for part in ("-f", str(file)))]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the Docker client needs to know."""
+        return {
+            **os.environ,
+            **self.engine,
+            "HSIS_BIND": "127.0.0.1",
+            "HSIS_PORT": str(self.port),
+            "HSIS_TLS_PORT": str(self.port + 1),
+            "HSIS_CONSOLE_PORT": str(self.port + 2),
+            "HSIS_PGADMIN_PORT": str(self.port + 3),
+            "HSIS_SECRETS_FOLDER": str(self.secrets),
+            "HSIS_EDGE_SUBNET": "172.31.241.0/24",
+            "HSIS_BACKEND_SUBNET": "172.31.242.0/24",
+            # A killed worker's lease ends within the tests' patience.
+            "HSIS_CONFIG_FILE": str(self.secrets.parent / "hsis.yaml"),
+        }
+
+    def docker(self, *words: str, check: bool = True) -> str:
+        """What a docker command printed; RuntimeError with its errors where it fails."""
+        done = subprocess.run(
+            ["docker", *words], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode != 0:
+            raise RuntimeError(f"docker {' '.join(words)}: {done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def compose(self, *words: str, check: bool = True) -> str:
+        """The same for docker compose, with the files of an installation without a GPU."""
+        return self.docker("compose", *self.file_arguments, *words, check=check)
+
+    def up(self, *words: str) -> None:
+        """Start what is not running and wait until all is ready."""
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *words)
+
+    def ids(self, service: str) -> list[str]:
+        """The containers of a service that run."""
+        return self.compose("ps", "--quiet", service).split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """What the engine says of a container."""
+        described: list[dict[str, Any]] = json.loads(self.docker("inspect", container))
+        return described[0]
+
+    def run_in(self, service: str, *words: str, check: bool = True) -> str:
+        """What a command in a service's first container printed."""
+        return self.compose("exec", "-T", service, *words, check=check)
+
+    def sql(self, query: str) -> str:
+        """What Postgres answers, one row a line, asked as superuser by catalog's driver."""
+        return self.run_in("postgres", *_PSQL, query)
+
+
+_PSQL = ("psql", "-h", "/var/run/postgresql", "-U", "postgres", "-d", "hsis", "-Atc")
