@@ -23,9 +23,11 @@ initialise() {
     echo "error: the superuser has no password; set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE" >&2
     exit 1
   fi
+  # Clients look for the socket where the wheel was built to put it, others where Debian does.
   # $arguments are words of a command line.
   # shellcheck disable=SC2086
   initdb --username="$user" --pwfile=<(printf '%s\n' "$password") --encoding=UTF8 \
+    --set=unix_socket_directories='/var/run/postgresql, /tmp' \
     --locale-provider=builtin --locale=C.UTF-8 $arguments
   printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" \
     >> "$PGDATA/pg_hba.conf"
