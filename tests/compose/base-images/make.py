@@ -38,6 +38,7 @@ STAND_INS = (
     StandIn("pgvector/pgvector:pg18", "postgres"),
     StandIn("minio/minio:RELEASE.2025-09-07T16-13-09Z", "minio"),
     StandIn("minio/mc:RELEASE.2025-08-13T08-35-41Z", "mc"),
+    StandIn("dpage/pgadmin4:9", "pgadmin"),
 )
 
 
