@@ -115,6 +115,8 @@ def main() -> None:
     for stand_in in STAND_INS:
         if not words or any(word in stand_in.image for word in words):
             make(stand_in, base_recipe)
+    # Earlier stand-ins, which have lost their names to the new ones.
+    docker.docker("image", "prune", "--force", "--filter", f"label={docker.RECIPE_LABEL}")
 
 
 if __name__ == "__main__":
