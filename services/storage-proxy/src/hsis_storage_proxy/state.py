@@ -21,8 +21,8 @@ class State:
     uploads: asyncio.Semaphore
 
 
-def state_of(request: Request) -> State:
-    """The application's state."""
+async def state_of(request: Request) -> State:
+    """The application's state. Async, since FastAPI sends what is not to a thread of its own."""
     state: State = request.state.state
     return state
 

@@ -24,7 +24,7 @@ DEFAULT_PREVIEW_PIXELS = 1024
 router = APIRouter(prefix="/cubes/{collection}/{item}", tags=["cubes"])
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:  # async: else FastAPI asks it in another thread
     state: State = request.state.state
     return state
 

@@ -1,9 +1,11 @@
 """Verification of the tokens that catalog signs (JWT, Ed25519), and the caller of a request."""
 
+import time
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 import jwt
+from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastapi import Depends, Request
@@ -17,19 +19,36 @@ COOKIE = "hsis_token"
 CSRF_HEADER = "X-Requested-With"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LEEWAY_S = 30
+MAX_REMEMBERED = 4096
+MAX_REMEMBERED_LENGTH = 4096
+"""Tokens that were verified are remembered: this many, of at most so many characters each."""
 
 
 class TokenVerifier:
-    """Checks signature, issuer and times of a token with catalog's public key, without I/O."""
+    """Checks signature, issuer and times of a token with catalog's public key, without I/O.
+
+    A token that passed is remembered until it expires: only its time is looked at again.
+    """
 
     def __init__(self, public_key_pem: str) -> None:
         key = load_pem_public_key(public_key_pem.encode())
         if not isinstance(key, Ed25519PublicKey):
             raise TypeError(f"HSIS_TOKEN_PUBLIC_KEY holds a {type(key).__name__}, not Ed25519.")
         self._key = key
+        self._verified: LRUCache[str, tuple[int, Caller]] = LRUCache(MAX_REMEMBERED)
 
     def verify(self, token: str) -> Caller:
         """The bearer of the token; Unauthenticated when it is forged, expired or not ours."""
+        expires, caller = self._verified.get(token, (0, None))
+        if caller is not None and time.time() - LEEWAY_S < expires:
+            return caller
+        claims = self._claims(token)
+        caller = caller_of(claims, token)
+        if len(token) <= MAX_REMEMBERED_LENGTH:
+            self._verified[token] = int(claims["exp"]), caller
+        return caller
+
+    def _claims(self, token: str) -> dict[str, Any]:
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -40,6 +59,7 @@ class TokenVerifier:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iat", "sub", "iss", "aud"]},
             )
+            return claims
         except jwt.ExpiredSignatureError:
             raise Unauthenticated(
                 "The token has expired; get a new one from /auth/token."
@@ -48,7 +68,6 @@ class TokenVerifier:
             raise Unauthenticated(
                 "The token was not signed by this HSIS; get one from /auth/token."
             ) from None
-        return caller_of(claims, token)
 
 
 def caller_of(claims: dict[str, Any], token: str) -> Caller:
