@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -260,8 +260,10 @@ def _next_release(apt: Path) -> list[str]:
 
 
 def _debian_release() -> str:
-    text = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
-    named = re.search(r"^VERSION_CODENAME=(\w+)", text, re.MULTILINE)
+    about = Path("/etc/os-release")
+    named = (
+        re.search(r"^VERSION_CODENAME=(\w+)", about.read_text(), re.M) if about.exists() else None
+    )
     if named is None or named[1] not in NEXT_RELEASE:
         raise NoEngineError("only on Debian 12 and 13 can what Docker needs be installed from here")
     return named[1]
@@ -273,7 +275,7 @@ def _may_install(what: str) -> None:
 
 
 def _run(command: list[str], folder: Path | None = None, **variables: str) -> None:
-    environment: Mapping[str, str] = {**os.environ, **variables}
+    environment = {**os.environ, **variables}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise NoEngineError(f"{shlex.join(command)} failed:\n{done.stdout}{done.stderr}")
