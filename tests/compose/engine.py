@@ -31,8 +31,7 @@ PLUGIN_FOLDER = Path("/usr/local/lib/docker/cli-plugins")
 PLUGINS = {"compose": "docker-compose", "buildx": "docker-buildx"}
 LEAST_COMPOSE = (2, 24)
 NEXT_RELEASE = {"bookworm": "trixie", "trixie": "forky"}
-START_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 60
+TIMEOUT_S = 60  # for its start, and for its stop with containers in it
 
 
 class NoEngineError(RuntimeError):
@@ -90,8 +89,8 @@ class EngineFolder:
 
 def engine_folder() -> EngineFolder:
     """The folder that `HSIS_ENGINE_DIR` names, else one in the system's temporary folder."""
-    default = Path(tempfile.gettempdir()) / "hsis-engine"
-    return EngineFolder(Path(os.environ.get("HSIS_ENGINE_DIR", default)).absolute())
+    named = os.environ.get("HSIS_ENGINE_DIR") or f"{tempfile.gettempdir()}/hsis-engine"
+    return EngineFolder(Path(named).absolute())
 
 
 def answers(engine: Engine) -> bool:
@@ -113,8 +112,8 @@ def answers(engine: Engine) -> bool:
 
 def find() -> Engine | None:
     """An engine that answers: that of the environment first, then the one started here."""
-    candidates = [Engine(os.environ.get("DOCKER_HOST")), engine_folder().engine]
-    return next((engine for engine in candidates if answers(engine)), None)
+    candidates = (Engine(os.environ.get("DOCKER_HOST")), engine_folder().engine)
+    return next(filter(answers, candidates), None)
 
 
 def start() -> Engine:
@@ -131,7 +130,7 @@ def start() -> Engine:
             _start_daemon(folder)
             engine = folder.engine
         _install_plugins(folder, engine)
-    return engine
+        return engine
 
 
 def stop() -> bool:
@@ -141,17 +140,17 @@ def stop() -> bool:
     if pid is None:
         return False
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
+    deadline = time.monotonic() + TIMEOUT_S
     while folder.pid() is not None:
         if time.monotonic() > deadline:
-            raise NoEngineError(f"dockerd ({pid}) did not end in {STOP_TIMEOUT_S} s")
+            raise NoEngineError(f"dockerd ({pid}) did not end in {TIMEOUT_S} s")
         time.sleep(0.2)
     return True
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Two test runs at once start one engine, not two."""
+    """Two test runs at once start one engine."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -175,7 +174,7 @@ def _start_daemon(folder: EngineFolder) -> None:
             stderr=log,
             start_new_session=True,  # it outlives this process
         )
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not answers(folder.engine):
         if daemon.poll() is not None:
             raise NoEngineError(f"dockerd ended at its start:\n{_tail(folder.log)}")
@@ -191,9 +190,9 @@ def _tail(log: Path) -> str:
 
 def _install_engine() -> None:
     if shutil.which("dockerd") and shutil.which("docker"):
-        if os.geteuid() != 0:
-            raise NoEngineError("no Docker engine answers, and only root may start dockerd")
-        return
+        if os.geteuid() == 0:
+            return
+        raise NoEngineError("no Docker engine answers, and only root may start dockerd")
     _may_install("a Docker engine")
     _run(["apt-get", "update", "-qq"])
     _run(
@@ -210,8 +209,7 @@ def _install_plugins(folder: EngineFolder, engine: Engine) -> None:
     apt = folder.path / "apt"
     options = _next_release(apt)
     _run(["apt-get", *options, "update", "-qq"])
-    downloads = apt / "downloads"
-    downloads.mkdir(exist_ok=True)
+    (downloads := apt / "downloads").mkdir(exist_ok=True)
     # Unpacked, not installed: their dependence on the next release's libraries is not real.
     packages = [PLUGINS[plugin] for plugin in missing]
     _run(["apt-get", *options, "-o", "APT::Sandbox::User=root", "download", *packages], downloads)
@@ -227,9 +225,8 @@ def _install_plugins(folder: EngineFolder, engine: Engine) -> None:
 
 
 def _has_plugin(plugin: str, engine: Engine) -> bool:
-    shown = subprocess.run(
-        ["docker", plugin, "version"], env=engine.environment, capture_output=True, text=True
-    )
+    command = ["docker", plugin, "version"]
+    shown = subprocess.run(command, env=engine.environment, capture_output=True, text=True)
     if shown.returncode != 0:
         return False
     version = re.search(r"(\d+)\.(\d+)\.\d+", shown.stdout)
@@ -261,9 +258,8 @@ def _next_release(apt: Path) -> list[str]:
 
 def _debian_release() -> str:
     about = Path("/etc/os-release")
-    named = (
-        re.search(r"^VERSION_CODENAME=(\w+)", about.read_text(), re.M) if about.exists() else None
-    )
+    text = about.read_text() if about.exists() else ""
+    named = re.search(r"^VERSION_CODENAME=(\w+)", text, re.MULTILINE)
     if named is None or named[1] not in NEXT_RELEASE:
         raise NoEngineError("only on Debian 12 and 13 can what Docker needs be installed from here")
     return named[1]
