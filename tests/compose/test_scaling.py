@@ -24,11 +24,17 @@ def scaled(containers: Containers) -> Iterator[Containers]:
     containers.up()
 
 
-def workers(containers: Containers, job: str) -> set[str]:
-    """The replicas that computed the blocks of a job."""
-    return set(
-        containers.sql(f"SELECT worker FROM inference.blocks WHERE job_id = '{job}'").split()
-    )
+async def run(containers: Containers, api: Session, item: str) -> set[str]:
+    """Run rx over the scene; the replicas that took blocks of the job."""
+    inputs = {"collection": "scaled", "item": "scene", "id": item}
+    job = await api.processing.execute("rx", inputs, token=api.token)
+    names: set[str] = set()
+    query = f"SELECT worker FROM inference.blocks WHERE job_id = '{job.job_id}'"
+    while not (state := await api.processing.job(str(job.job_id), token=api.token)).status.final:
+        names |= set((await asyncio.to_thread(containers.sql, query)).split())
+        await asyncio.sleep(0.1)
+    assert state.status is JobStatus.SUCCESSFUL, state
+    return names
 
 
 async def test_every_replica_works_and_a_killed_one_loses_nothing(
@@ -37,9 +43,7 @@ async def test_every_replica_works_and_a_killed_one_loses_nothing(
     cube = np.random.default_rng(8).integers(0, 4000, SHAPE, dtype=np.uint16)
     await upload(api, cube, tmp_path, "scaled", "scene")
 
-    shared, result = await api.run("rx", collection="scaled", item="scene", id="three")
-    assert shared.status is JobStatus.SUCCESSFUL, shared
-    names = workers(scaled, str(shared.job_id))
+    names = await run(scaled, api, "three")
     assert len(names) == 3, names
 
     job = await api.processing.execute(
@@ -55,12 +59,11 @@ async def test_every_replica_works_and_a_killed_one_loses_nothing(
     assert last.status is JobStatus.SUCCESSFUL, last
 
     scaled.up("--scale", "inference=1", "--scale", "ingest=2", "--scale", "tiles=2")
-    alone, _ = await api.run("rx", collection="scaled", item="scene", id="one")
-    assert alone.status is JobStatus.SUCCESSFUL, alone
-    assert len(workers(scaled, str(alone.job_id))) == 1
+    names = await run(scaled, api, "one")
+    assert len(names) == 1, names
     one, three, killed = (
         open_cube(api.url, api.token, "scaled", item)["cube"].values
-        for item in ("one", result["id"], "killed")
+        for item in ("one", "three", "killed")
     )
     np.testing.assert_array_equal(three, one)
     np.testing.assert_array_equal(killed, one)
@@ -83,4 +86,4 @@ async def test_both_replicas_of_ingest_convert_and_of_tiles_answer(
         replicas = scaled.ids(service)
         assert len(replicas) == 2
         for replica in replicas:
-            assert line in scaled.docker("logs", replica), f"a replica of {service} did nothing"
+            assert line in scaled.logs(replica), f"a replica of {service} did nothing"

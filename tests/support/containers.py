@@ -62,6 +62,18 @@ class Containers:
             raise RuntimeError(f"docker {' '.join(words)}: {done.stdout}\n{done.stderr}")
         return done.stdout
 
+    def logs(self, container: str) -> str:
+        """All that a container wrote."""
+        done = subprocess.run(
+            ["docker", "logs", container],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
     def compose(self, *words: str, check: bool = True) -> str:
         """The same for docker compose, with the files of an installation without a GPU."""
         return self.docker("compose", *self.file_arguments, *words, check=check)
