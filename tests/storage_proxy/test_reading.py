@@ -202,7 +202,7 @@ async def test_a_reader_that_goes_away_ends_the_reading(
     def noted_close(opened: OpenBlob) -> None:
         close(opened)
         if not closed.done():
-            closed.set_result(opened._body.raw_stream)
+            closed.set_result(opened._body)
 
     async def counted(opened: OpenBlob):
         nonlocal read

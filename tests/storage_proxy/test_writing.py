@@ -265,8 +265,8 @@ async def test_readiness(make_proxy: Callable[..., Any], object_store: ObjectSto
     answer = await proxy.http.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]) == (200, {"bucket": "ok"})
     settings = Settings(token_public_key="-", **storage_settings(object_store, proxy.bucket))
-    async with open_s3(settings) as client:
-        await client.delete_bucket(Bucket=proxy.bucket)
+    async with open_s3(settings) as s3:
+        await s3.api.delete_bucket(Bucket=proxy.bucket)
     answer = await proxy.http.get("/readyz")
     assert answer.status_code == 503
     assert proxy.bucket in answer.json()["checks"]["bucket"]

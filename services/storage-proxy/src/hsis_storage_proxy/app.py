@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _check_bucket(request: Request) -> None:
     try:
         async with asyncio.timeout(PING_TIMEOUT_S):
-            await state_of(request).store.ping()
+            await (await state_of(request)).store.ping()
     except TimeoutError as error:
         raise Unavailable("The object store does not answer.") from error
 

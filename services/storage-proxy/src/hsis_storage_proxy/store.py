@@ -9,7 +9,7 @@ from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range
-from hsis_storage_proxy.s3 import error_code, error_status, translated
+from hsis_storage_proxy.s3 import S3, error_code, error_status, translated
 
 PIECE_BYTES = 256 * 1024
 LIST_LIMIT = 1000
@@ -48,8 +48,9 @@ class OpenBlob:
 class BlobStore:
     """The bucket, by key. Every method raises Unavailable when S3 does not answer."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
-        self._client = client
+    def __init__(self, s3: S3, bucket: str) -> None:
+        self._client = s3.api
+        self._reads = s3.reads
         self._bucket = bucket
 
     async def make_bucket(self) -> None:
@@ -91,15 +92,17 @@ class BlobStore:
             return None
 
     async def open(self, key: str, wanted: WantedRange | None = None) -> OpenBlob:
-        """Begin to read a blob, or a range of it that has a `first`, in one request.
+        """Begin to read a blob, or a range of it that has a `first`, in one request where S3 has it.
 
         RangeNotSatisfiable when the range begins after the end. Right whether S3 answers a range
         with 206, with 200 and a Content-Range, or with 200 and everything.
         """
         more = {"Range": _range_header(wanted)} if wanted else {}
         with translated(key):
+            answer = await self._reads.get(self._bucket, key, more)
             try:
-                answer = await self._client.get_object(Bucket=self._bucket, Key=key, **more)
+                if answer is None:
+                    answer = await self._client.get_object(Bucket=self._bucket, Key=key, **more)
             except ClientError as error:
                 if wanted is None or error_status(error) != 416:
                     raise

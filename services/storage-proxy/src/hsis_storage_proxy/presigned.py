@@ -1,0 +1,117 @@
+"""GET of objects by presigned URLs: what a read costs without botocore's share of it.
+
+Building, signing and parsing one request takes botocore about as long as the object store takes to
+answer it. A presigned URL is signed once and then good for every range of the object.
+"""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from ssl import create_default_context
+from typing import Any
+
+import aiohttp
+from botocore.httpsession import get_cert_path
+from cachetools import TTLCache
+from yarl import URL
+
+from hsis_storage_proxy.settings import Settings
+
+LIFETIME_S = 3600
+REUSED_FOR_S = LIFETIME_S // 2
+MAX_URLS = 10_000
+BUFFER_BYTES = 256 * 1024
+KEEP_ALIVE_S = 30.0
+
+
+class _Body:
+    """The rest of an answer, as botocore gives it."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    async def read(self, most: int) -> bytes:
+        """The next bytes, `most` at most; none at the end."""
+        return await self._answer.content.read(most)
+
+    def close(self) -> None:
+        """Give the connection back, or drop it where bytes are still to come."""
+        self._answer.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed or read to its end."""
+        return self._answer.closed
+
+
+class PresignedReads:
+    """Asks an S3 server for objects with one pooled HTTP client. `s3` signs the URLs."""
+
+    def __init__(self, s3: Any, http: aiohttp.ClientSession) -> None:
+        self._s3 = s3
+        self._http = http
+        # By the clock that the server compares with: it goes on while this machine sleeps.
+        self._urls: TTLCache[tuple[str, str], URL] = TTLCache(MAX_URLS, REUSED_FOR_S, time.time)
+
+    async def get(self, bucket: str, key: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        """What botocore's `get_object` would answer, where S3 has the bytes and sends them.
+
+        None for any other answer and for a broken connection: it is for botocore then to ask
+        again, and to tell what is wrong. TimeoutError where the server is silent.
+        """
+        url = await self._url(bucket, key)
+        try:
+            answer = await self._http.get(url, headers=headers, allow_redirects=False)
+        except TimeoutError:
+            raise
+        except aiohttp.ClientError:
+            return None
+        if answer.status in {200, 206} and answer.content_length is not None:
+            return {
+                "ETag": answer.headers["ETag"],
+                "LastModified": _time(answer.headers.get("Last-Modified")),
+                "ContentType": answer.headers.get("Content-Type"),
+                "ContentLength": answer.content_length,
+                "ContentRange": answer.headers.get("Content-Range"),
+                "Body": _Body(answer),
+            }
+        answer.close()
+        self._urls.pop((bucket, key), None)
+        return None
+
+    async def _url(self, bucket: str, key: str) -> URL:
+        url = self._urls.get((bucket, key))
+        if url is None:
+            signed = await self._s3.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=LIFETIME_S
+            )
+            url = self._urls[bucket, key] = URL(signed, encoded=True)
+        return url
+
+
+def _time(header: str | None) -> datetime | None:
+    return parsedate_to_datetime(header) if header else None
+
+
+@asynccontextmanager
+async def open_reads(
+    settings: Settings, s3: Any, connect_timeout_s: float
+) -> AsyncIterator[PresignedReads]:
+    """The reads of an S3 server, with their connections."""
+    tls = create_default_context()
+    tls.load_verify_locations(get_cert_path(True))  # what botocore trusts
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=settings.s3_connections, ssl=tls, keepalive_timeout=KEEP_ALIVE_S
+        ),
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=connect_timeout_s, sock_read=settings.s3_timeout_s
+        ),
+        headers={"Accept-Encoding": "identity"},
+        read_bufsize=BUFFER_BYTES,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as http:
+        yield PresignedReads(s3, http)
