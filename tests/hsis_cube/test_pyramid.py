@@ -38,7 +38,7 @@ def shards_by(
         for part, corner in pyramid.tiles_in(window):
             for shard in pyramid.add(block[part], corner):
                 assert shard.key not in found
-                found[shard.key] = shard.content
+                found[shard.key] = shard.take_content()
     return found
 
 

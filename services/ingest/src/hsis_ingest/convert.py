@@ -152,7 +152,10 @@ class Conversion:
 
     async def _put_shard(self, shard: FinishedShard) -> None:
         try:
-            await self._put(self._prefix + shard.key, shard.content)
+            content = await asyncio.get_running_loop().run_in_executor(
+                self._executor, shard.take_content
+            )
+            await self._put(self._prefix + shard.key, content)
         finally:
             self._putters.release()
 

@@ -6,7 +6,7 @@ from itertools import product
 from hsis.cube.layout import INNER_CHUNK, Shape, shard_shape
 
 Window = tuple[slice, slice, slice]
-SLICES = 3
+SLICES = 6
 """A group of shards is read in about so many slices: one in hand, one on its way."""
 
 

@@ -99,6 +99,9 @@ class BaseClient:
                 if delay is None:
                     raise _unreachable(method, path, error) from error
             else:
+                # httpx ties an answer and its stream together in a cycle: without this, bodies of
+                # megabytes, the request's too, would stay until the garbage collector comes.
+                del response.stream
                 if response.status_code < 400:
                     return response
                 if delay is None or response.status_code not in RETRY_STATUSES:

@@ -25,10 +25,17 @@ Part = tuple[slice, slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class FinishedShard:
-    """A shard to be stored: its key below the store's root, and its bytes."""
+    """A shard to be stored: its key below the store's root, its shape, its compressed chunks."""
 
     key: str
-    content: bytes
+    shape: Shape
+    packed: dict[Shape, bytes]
+
+    def take_content(self) -> bytes:
+        """The bytes of the shard, once: its chunks are given free, as they are in them."""
+        content = join_chunks(self.packed, self.shape)
+        self.packed.clear()
+        return content
 
 
 @dataclass
@@ -128,7 +135,7 @@ class Pyramid:
                 return []
             del level.shards[index]
         key = layout.shard_key(index, level.factor)
-        return [FinishedShard(key, join_chunks(gathering.packed, size))]
+        return [FinishedShard(key, size, gathering.packed)]
 
     def _grow(
         self, level: _Level, above: _Level, tile: NDArray[Any], corner: Shape
