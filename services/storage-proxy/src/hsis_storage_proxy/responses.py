@@ -7,13 +7,17 @@ from starlette.types import Receive, Scope, Send
 from hsis.contracts.blobs import Blob
 from hsis_storage_proxy.conditions import http_date
 from hsis_storage_proxy.reading import Content
-from hsis_storage_proxy.store import OpenBlob
+from hsis_storage_proxy.store import PIECE_BYTES, OpenBlob
 
 DEFAULT_TYPE = "application/octet-stream"
 
 
 class BlobResponse(StreamingResponse):
-    """Sends an open blob and closes it, also when the reader goes away."""
+    """Sends an open blob and closes it, also when the reader goes away.
+
+    What fits into one piece is read before anything is sent: it needs no second task that listens
+    for the reader's leaving, and what S3 fails to send can still be told by a status.
+    """
 
     def __init__(self, opened: OpenBlob, status_code: int, headers: dict[str, str]) -> None:
         self._opened = opened
@@ -22,9 +26,23 @@ class BlobResponse(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         try:
-            await super().__call__(scope, receive, send)
+            if self._opened.span.length <= PIECE_BYTES:
+                content = b"".join([piece async for piece in self._opened.pieces()])
+                await self._send_whole(content, send)
+            else:
+                await super().__call__(scope, receive, send)
         finally:
             self._opened.close()
+
+    async def _send_whole(self, content: bytes, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": content})
 
 
 def content_response(content: Content) -> BlobResponse:

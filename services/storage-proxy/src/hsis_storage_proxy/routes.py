@@ -1,15 +1,16 @@
 """HTTP of blobs."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import InvalidInput, TooLarge
-from hsis.service.tokens import OptionalCaller, ServiceCaller
+from hsis.service.tokens import OptionalCaller, ServiceCaller, optional_caller
 from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.errors import IncompleteBody
 from hsis_storage_proxy.keys import check_key, check_prefix, check_removable_prefix
@@ -22,7 +23,7 @@ from hsis_storage_proxy.responses import (
     head_response,
     not_modified_response,
 )
-from hsis_storage_proxy.state import AppState, State
+from hsis_storage_proxy.state import AppState, State, state_of
 from hsis_storage_proxy.store import LIST_LIMIT
 from hsis_storage_proxy.writing import at_most, write
 
@@ -33,6 +34,23 @@ class KeyConvertor(PathConvertor):
     """The rest of a path whatever is in it; Starlette's own would drop a newline at its end."""
 
     regex = "(?s:.*)"
+
+
+class PlainRoute(APIRoute):
+    """Calls its endpoint with the request and the key alone, and sends what that returns.
+
+    FastAPI's own handling of dependencies and answers took more than the reading of a small range.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            answer: Response = await endpoint(request, request.path_params["key"])
+            return answer
+
+        return handle
 
 
 register_url_convertor("blob", KeyConvertor())
@@ -60,9 +78,10 @@ async def delete_blobs(state: AppState, _: ServiceCaller, prefix: str) -> dict[s
     return {"deleted": await state.store.delete_prefix(prefix)}
 
 
-@router.get("/{key:blob}", response_class=Response)
-async def get_blob(request: Request, state: AppState, caller: OptionalCaller, key: str) -> Response:
+async def get_blob(request: Request, key: str) -> Response:
     """The bytes of a blob, or one range of them; conditions as in RFC 9110."""
+    state = await state_of(request)
+    caller = await optional_caller(request)
     check_key(key, privileged=is_privileged(caller))
     await require_read(state.access, caller, key)
     wanted = parse_range(",".join(request.headers.getlist("Range")))
@@ -70,6 +89,15 @@ async def get_blob(request: Request, state: AppState, caller: OptionalCaller, ke
     if isinstance(answer, NotModified):
         return not_modified_response(answer.blob)
     return content_response(answer)
+
+
+router.add_api_route(
+    "/{key:blob}",
+    get_blob,
+    methods=["GET"],
+    response_class=Response,
+    route_class_override=PlainRoute,
+)
 
 
 @router.head("/{key:blob}", response_class=Response)

@@ -92,7 +92,7 @@ class BlobStore:
             return None
 
     async def open(self, key: str, wanted: WantedRange | None = None) -> OpenBlob:
-        """Begin to read a blob, or a range of it that has a `first`, in one request where S3 has it.
+        """Begin to read a blob, or a range of it that has a `first`, in one request if it is there.
 
         RangeNotSatisfiable when the range begins after the end. Right whether S3 answers a range
         with 206, with 200 and a Content-Range, or with 200 and everything.
