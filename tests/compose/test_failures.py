@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hsis.contracts.uploads import UploadState
-from hsis.errors import DomainError, Unavailable
+from hsis.errors import Conflict, DomainError, Unavailable
 from tests.support.api import Session, open_cube
 from tests.support.containers import Containers
 
@@ -46,8 +46,10 @@ class Load:
             item = f"{self.tag}-{number}"
             try:
                 sent = await self.api.send([file], "load", id=item, axes="byx")
-            except (Unavailable, httpx.TransportError):
-                await asyncio.sleep(0.5)  # not accepted: a client tries again
+            except (Unavailable, Conflict, httpx.TransportError):
+                # Not accepted: a client tries again. It is a conflict while the request that was
+                # cut off still holds the file's place.
+                await asyncio.sleep(0.5)
             else:
                 self.accepted[str(sent.id)] = item
                 await asyncio.sleep(1.0)
