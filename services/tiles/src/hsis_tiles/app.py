@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 StorageClient(own, chosen.storage_proxy_url),
                 executor,
                 max_cubes=chosen.cached_cubes,
+                max_bytes=chosen.cached_bytes,
                 access_cache_s=chosen.access_cache_s,
             )
             previews = asyncio.Semaphore(chosen.concurrent_previews)

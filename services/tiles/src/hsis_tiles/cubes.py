@@ -17,6 +17,7 @@ from hsis.cube.statistics import CubeStatistics
 from hsis.errors import NotFound
 from hsis.service.access import check_token_limits
 from hsis_tiles.errors import DamagedCube
+from hsis_tiles.remembered import RememberedBlobs, keep_ranges
 
 MAX_ANSWERS = 10_000
 
@@ -33,7 +34,8 @@ class CubeName:
 
 
 class OpenCubes:
-    """Cubes by name, opened on demand; the least recently used ones are forgotten.
+    """Cubes by name, opened on demand; the least recently used ones are forgotten, and of what was
+    read of them the least recently used beyond `max_bytes`.
 
     `catalog` acts for the caller of a request (its HTTP client has no authentication of its own),
     `blobs` for the service. An answer of catalog is reused for `access_cache_s` seconds.
@@ -46,6 +48,7 @@ class OpenCubes:
         executor: Executor,
         *,
         max_cubes: int,
+        max_bytes: int,
         access_cache_s: float,
     ) -> None:
         self._catalog = catalog
@@ -56,6 +59,7 @@ class OpenCubes:
         )
         self._cubes: LRUCache[CubeName, StoredCube] = LRUCache(max_cubes)
         self._statistics: LRUCache[CubeName, CubeStatistics] = LRUCache(max_cubes)
+        self._ranges = keep_ranges(max_bytes)
 
     async def name(self, caller: Caller | None, collection: str, item: str) -> CubeName:
         """The item's present state; NotFound or Unauthenticated where the caller may not see it.
@@ -113,8 +117,9 @@ class OpenCubes:
         cube = self._cubes.get(name)
         if cube is None:
             prefix = cube_prefix(name.collection, name.item)
+            blobs = RememberedBlobs(self._blobs, self._ranges)
             try:
-                cube = await StoredCube.open(self._blobs, prefix, self._executor)
+                cube = await StoredCube.open(blobs, prefix, self._executor)
             except (KeyError, ValueError) as error:
                 raise DamagedCube(
                     f"The description of the cube {name.collection}/{name.item} cannot be read."

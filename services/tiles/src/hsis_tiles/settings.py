@@ -14,6 +14,11 @@ class Settings(ServiceSettings):
     cached_cubes: int = Field(
         default=256, ge=1, description="Opened cubes kept, with the indexes of their shards"
     )
+    cached_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=0,
+        description="Compressed parts of cubes kept in memory, all cubes together",
+    )
     reader_threads: int = Field(default=4, ge=1, description="Threads that decompress and draw")
     max_preview_pixels: int = Field(
         default=2048, ge=64, description="Longest side of a preview, in pixels"

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from hsis.cube import layout, shard
 from hsis.cube.layout import INNER_CHUNK, CubeInfo, Shape
 
-MAX_GAP_BYTES = 32 * 1024
+MAX_GAP_BYTES = 256 * 1024
+"""A request costs about as much as reading these in vain."""
 MAX_READ_BYTES = 8 * 1024 * 1024
 CONCURRENT_READS = 16
 INDEX_CACHE_ENTRIES = 1024
@@ -169,16 +170,17 @@ def _pieces(
     columns: tuple[int, int],
 ) -> list[_Piece]:
     found: list[_Piece] = []
-    counts = shard.chunk_counts(size)
-    for position in product(range(counts[0]), range(counts[1]), range(counts[2])):
-        b0, y0, x0 = (
-            i * s + p * c for i, s, p, c in zip(index, size, position, INNER_CHUNK, strict=True)
-        )
+    start = [i * s for i, s in zip(index, size, strict=True)]
+    in_shard = wanted[(wanted >= start[0]) & (wanted < start[0] + size[0])]
+    for position in product(
+        np.unique((in_shard - start[0]) // INNER_CHUNK[0]).tolist(),
+        _touched(rows, start[1], size[1], INNER_CHUNK[1]),
+        _touched(columns, start[2], size[2], INNER_CHUNK[2]),
+    ):
+        b0, y0, x0 = (s + p * c for s, p, c in zip(start, position, INNER_CHUNK, strict=True))
         (places,) = np.nonzero((wanted >= b0) & (wanted < b0 + INNER_CHUNK[0]))
         top, bottom = max(rows[0], y0), min(rows[1], y0 + INNER_CHUNK[1])
         left, right = max(columns[0], x0), min(columns[1], x0 + INNER_CHUNK[2])
-        if places.size == 0 or top >= bottom or left >= right:
-            continue
         where = shard.chunk_range(offsets, position)
         if where is None:
             continue
@@ -198,6 +200,13 @@ def _pieces(
             )
         )
     return found
+
+
+def _touched(interval: tuple[int, int], start: int, size: int, step: int) -> range:
+    """Which of the steps of a shard, that begins at `start`, a half-open interval touches."""
+    first = max(interval[0] - start, 0) // step
+    last = (min(interval[1] - start, size) - 1) // step
+    return range(first, last + 1)
 
 
 def _place(
