@@ -41,7 +41,7 @@ def test_a_group_of_shards_is_whole_before_the_next_begins():
     windows = plan((224, 1000, 3000), 2, "byx", 128 * 1024**2)
     groups = [(w[0].start // 112, w[1].start // 256, w[2].start // 2048) for w in windows]
     # Rows 0 and 1 of both columns, then rows 2 and 3: what an overview's shard is made of is near.
-    places = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
+    places = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (3, 0), (2, 1), (3, 1)]
     assert list(dict.fromkeys(groups)) == [(b, *at) for b in (0, 1) for at in places]
     assert groups == sorted(groups, key=groups.index)
 

@@ -16,6 +16,7 @@ from hsis.service.access import CollectionAccess
 from hsis.service.app import create_service_app
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
+from hsis_ingest.allocation import give_back_large_blocks
 from hsis_ingest.errors import PROBLEMS
 from hsis_ingest.routes import router
 from hsis_ingest.settings import Settings
@@ -71,6 +72,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> State:
 
 async def _start_worker(state: State, stack: AsyncExitStack) -> None:
     settings = state.settings
+    give_back_large_blocks()
     # One thread more than encoders: the next window is read while they work.
     executor = ThreadPoolExecutor(settings.conversion_threads + 1, "conversion")
     # In a thread, since what is still read there waits for this event loop.

@@ -14,6 +14,7 @@ from hsis.cube import layout, writer
 from hsis.cube.layout import CubeInfo
 from hsis.cube.pyramid import FinishedShard, Pyramid
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
+from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.detect import open_source
 from hsis_ingest.errors import NoValidData
 from hsis_ingest.formats.blob import BlobSource
@@ -113,6 +114,8 @@ class Conversion:
                     if number < len(windows):
                         reading = self._start_reading(source, windows[number])
                     await self._take_in(block, window, pyramid, collector, puts)
+                    del block
+                    await asyncio.get_running_loop().run_in_executor(self._executor, give_back_rest)
                     await self._progress(PROGRESS_OF_SHARDS * number / len(windows))
         finally:
             reading.cancel()

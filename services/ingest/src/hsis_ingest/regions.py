@@ -62,8 +62,9 @@ def _slice_thickness(group: Shape, itemsize: int, cut: int, max_bytes: int) -> i
 
 
 def _along_z(row: int, column: int) -> int:
-    """The place of a cell in Morton's order: the bits of row and column in turn."""
+    """The place of a cell in Morton's order, a column of two cells first: where columns are split
+    at all, a group is one shard high, and two such make a shard of the first overview."""
     bits = max(row, column).bit_length()
     return sum(
-        (row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits)
+        (column >> bit & 1) << 2 * bit + 1 | (row >> bit & 1) << 2 * bit for bit in range(bits)
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsis_ingest.formats.source import ByteSource, Span, read_all_exactly
 
-MAX_GAP_BYTES = 256 * 1024
+MAX_GAP_BYTES = 512 * 1024
 """Runs up to so far apart are read as one: a range request costs more than the bytes between."""
 MAX_READ_BYTES = 2 * 1024 * 1024
 
