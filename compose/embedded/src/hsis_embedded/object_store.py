@@ -37,6 +37,8 @@ class ObjectStore:
             f"--addr=127.0.0.1:{self.port}",
             "--vfs-cache-mode=off",
             "--vfs-read-wait=0s",
+            # Else every read of a range, however small, reads 16 MiB ahead.
+            "--buffer-size=0",
             "--dir-perms=0700",
             "--file-perms=0600",
             str(self.folder),
