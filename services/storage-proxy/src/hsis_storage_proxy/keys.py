@@ -53,6 +53,8 @@ def check_removable_prefix(prefix: str) -> None:
 
 
 def _check_characters(key: str) -> None:
+    if key.isascii() and key.isprintable() and len(key) <= MAX_KEY_BYTES:
+        return  # as almost all keys are, and quick to see
     if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
         raise InvalidInput(f"A key has at most {MAX_KEY_BYTES} bytes in UTF-8.")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in key):
