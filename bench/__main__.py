@@ -25,7 +25,8 @@ async def main() -> None:
         )
         with Stack(settings) as stack:
             await stack.start()
-            cube = await ingest.measure(stack.url, PASSWORD, Path(folder))
+            process = stack.supervisor.pid("ingest")
+            cube = await ingest.measure(stack.url, PASSWORD, Path(folder), process)
             await spectrum.measure(stack.url, PASSWORD, cube)
             await storage.measure(
                 stack.url,

@@ -28,9 +28,9 @@ def scene(seed: int = 1) -> np.ndarray:
     return (curve * light + noise).astype(np.int16)
 
 
-async def measure(url: str, password: str, folder: Path) -> tuple[str, str, int, int]:
-    """Print ingest's rate and its ratio to the reference; where the cube is: collection, item,
-    rows, columns."""
+async def measure(url: str, password: str, folder: Path, process: int) -> tuple[str, str, int, int]:
+    """Print ingest's rate and its ratio to the reference, and the most memory that `process`,
+    which is ingest's, had; where the cube is: collection, item, rows, columns."""
     cube = scene()
     raw = folder / "bench.raw"
     cube.tofile(raw)
@@ -73,7 +73,14 @@ async def measure(url: str, password: str, folder: Path) -> tuple[str, str, int,
         f"{megabytes / (done - began):.0f} MB/s",
         rate_ratio(megabytes / (done - began), rate),
     )
+    report("peak memory of ingest", f"{peak_mib(process)} MiB")
     return COLLECTION, ITEM, SHAPE[1], SHAPE[2]
+
+
+def peak_mib(process: int) -> int:
+    """The most memory that a process had resident so far (Linux's VmHWM)."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def rate_ratio(rate: float, reference: float) -> str:
