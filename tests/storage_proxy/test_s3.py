@@ -28,8 +28,15 @@ def answering(server: ObjectStore, way: str) -> FastAPI:
     """The real object store behind something that gives its answers to ranges another form."""
     app = FastAPI()
 
+    app.state.asked = []
+
     @app.api_route("/{path:path}", methods=["GET", "HEAD", "PUT"])
     async def forward(request: Request, path: str) -> Response:
+        presigned = "X-Amz-Signature" in request.query_params
+        if request.method == "GET":
+            app.state.asked.append(str(request.url) if presigned else "signed by its headers")
+        if presigned and way == "no presigned URLs":
+            return Response(status_code=403)
         wanted = request.headers.get("Range")
         url = f"{server.endpoint_url}/{path}"
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -70,7 +77,7 @@ async def slice_of(store: BlobStore, wanted: WantedRange | None) -> bytes:
     return content
 
 
-@pytest.mark.parametrize("way", ["as it is", "206", "everything"])
+@pytest.mark.parametrize("way", ["as it is", "206", "everything", "no presigned URLs"])
 async def test_ranges_are_right_whatever_the_server_answers(
     object_store: ObjectStore, serve: Callable[..., Any], way: str
 ) -> None:
@@ -95,6 +102,52 @@ async def test_ranges_are_right_whatever_the_server_answers(
             with pytest.raises(RangeNotSatisfiable) as caught:
                 await slice_of(store, wanted)
             assert caught.value.size == size
+
+
+@pytest.mark.parametrize("way", ["206", "no presigned URLs"])
+async def test_every_read_of_a_blob_is_one_request_to_the_same_url(
+    object_store: ObjectStore, serve: Callable[..., Any], way: str
+) -> None:
+    app = answering(object_store, way)
+    more = {"s3_endpoint_url": await serve(app)}
+    async with open_s3(settings_for(object_store, "unused", **more)) as client:
+        store = BlobStore(client, fresh_bucket())
+        await store.make_bucket()
+        await store.put(KEY, CONTENT, "a/b")
+        app.state.asked.clear()
+        await slice_of(store, WantedRange(0, 9))
+        await slice_of(store, WantedRange(70_000, 70_999))
+        await slice_of(store, None)
+    asked = app.state.asked
+    if way == "206":
+        assert len(asked) == 3
+        assert len(set(asked)) == 1
+    else:  # refused ones are asked for again, and signed anew the next time
+        assert asked[1::2] == ["signed by its headers"] * 3
+
+
+async def test_a_small_answer_that_breaks_off_is_told_by_its_status(
+    serve: Callable[..., Any], make_proxy: Callable[..., Any]
+) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        headers = [(b"content-length", b"1000"), (b"etag", b'"x"')]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["method"] == "GET":
+            await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+            raise ConnectionError("the disk is gone")
+        await send({"type": "http.response.body", "body": b""})
+
+    proxy = await make_proxy(s3_endpoint_url=await serve(broken))
+    answer = await proxy.get(KEY)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert answer.json()["type"] == "urn:hsis:problem:unavailable"
 
 
 async def test_a_bucket_is_made_once(object_store: ObjectStore) -> None:
