@@ -62,9 +62,8 @@ class Cleaner:
     async def prepare_item(self, collection: str, item: str) -> None:
         """Before a conversion writes: remove what an earlier item or attempt left."""
         async with item_lock(self._pool, collection, item):
-            for removed in await self._catalog.removed_items():
-                if (removed["collection"], removed["item"]) == (collection, item):
-                    await self._remove_originals(removed)
+            for removed in await self._catalog.removed_items(collection, item):
+                await self._remove_originals(removed)
             await self._storage.delete_prefix(item_prefix(collection, item))
 
     async def _remove_item(self, removed: dict[str, object]) -> None:
