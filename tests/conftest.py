@@ -133,4 +133,4 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     installation = Embedded.at(tmp_path_factory.mktemp("hsis"))
     installation.start()
     yield installation
-    installation.stop()
+    assert installation.stop() == 0, installation.logs()

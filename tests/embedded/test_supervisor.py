@@ -93,3 +93,22 @@ asyncio.run(main())
             return
         await asyncio.sleep(0.05)
     raise AssertionError("the child outlived its supervisor")
+
+
+async def test_a_supervisor_that_ends_leaves_the_processes_of_others(tmp_path: Path) -> None:
+    code = "import os, sys, hsis_embedded.supervisor; print(os.getpid(), flush=True); input()"
+    ending = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert ending.stdout is not None
+    number = ending.stdout.readline().strip()
+    # As mirakuru marks the children of another installation; the number stands there by chance.
+    mark = f"1:00000000-0000-4000-8000-0{number:0>6}00000"
+    other = subprocess.Popen(SLEEP, env={**os.environ, "mirakuru_uuid": mark})
+    try:
+        ending.communicate("\n")
+        assert ending.returncode == 0
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()

@@ -19,7 +19,7 @@ from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.stack import Stack
 
 PASSWORD = "password-of-the-crash-tests"
-SHAPE = (160, 700, 900)
+SHAPE = (160, 540, 640)
 """Bands, rows, columns: enough for a dozen shards, so that a kill comes in the middle."""
 
 
@@ -84,7 +84,7 @@ async def test_a_killed_ingest_converts_once_after_its_return(
     documents = {f"cubes/crash/cube/cube.zarr/{key}" for key in store_documents(info)}
     extras = {f"cubes/crash/cube/{name}" for name in ("statistics.json", "thumbnail.webp")}
     rest = stored - documents - extras
-    # 2 bands-groups x 3 x 2 shards, and the overview of 350 x 450: 2 x 2 x 1.
+    # 2 bands-groups x 3 x 2 shards, and the overview of 270 x 320: 2 x 2 x 1.
     assert len(rest) == 2 * 3 * 2 + 2 * 2 * 1
     assert all("/c/" in key for key in rest)
 

@@ -30,46 +30,28 @@ async def collections(installation: Embedded, create: str | None = None) -> set[
         return {entry["id"] for entry in await catalog.collections(token=token)}
 
 
-async def test_data_and_password_are_found_again_and_nothing_is_left_running(
-    tmp_path: Path,
+async def test_the_life_of_an_installation_beside_another(
+    embedded: Embedded, tmp_path: Path
 ) -> None:
-    first = Embedded.at(tmp_path / "home")
-    lines = first.start(HSIS_ADMIN_PASSWORD="")
-    [told] = [line for line in lines if "password" in line]
-    first.admin_password = told.rsplit(" ", 1)[1]
-    kept = (first.home / "secrets" / "admin_password").read_text()
-    assert kept == first.admin_password
-    assert await collections(first, create="kept") >= {"kept"}
-    processes = children(first)
-    assert len(processes) >= 9
-    assert first.stop(signal.SIGINT) == 0
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
-    lines = first.start(HSIS_ADMIN_PASSWORD="")
-    assert not any("password" in line for line in lines)  # printed once
-    assert await collections(first) >= {"kept"}
-    assert first.stop(signal.SIGTERM) == 0
-
-
-async def test_two_instances_run_side_by_side(embedded: Embedded, tmp_path: Path) -> None:
-    other = Embedded.at(tmp_path / "other")
-    other.admin_password = "another-password"
-    other.start()
-    try:
-        assert "only-here" in await collections(other, create="only-here")
-        assert "only-here" not in await collections(embedded)
-    finally:
-        other.stop()
-
-
-def test_a_second_instance_in_one_home_is_refused(embedded: Embedded) -> None:
-    intruder = Embedded.at(embedded.home)
-    with pytest.raises(RuntimeError, match="Another instance runs"):
-        intruder.start()
-
-
-async def test_the_death_of_one_child_ends_all(tmp_path: Path) -> None:
     installation = Embedded.at(tmp_path / "home")
-    installation.start()
+    lines = installation.start(HSIS_ADMIN_PASSWORD="")
+    [told] = [line for line in lines if "password" in line]
+    installation.admin_password = told.rsplit(" ", 1)[1]
+    kept = (installation.home / "secrets" / "admin_password").read_text()
+    assert kept == installation.admin_password
+    assert "only-here" in await collections(installation, create="only-here")
+    assert "only-here" not in await collections(embedded)
+    processes = children(installation)
+    assert len(processes) >= 9
+    assert installation.stop(signal.SIGINT) == 0
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
+
+    # Data and password are found again, and the password is not told twice.
+    lines = installation.start(HSIS_ADMIN_PASSWORD="")
+    assert not any("password" in line for line in lines)
+    assert "only-here" in await collections(installation)
+
+    # The death of one child ends all of them, and none of the other installation's.
     processes = children(installation)
     [tiles] = [p for p in processes if "hsis_tiles.app:create_app" in " ".join(p.cmdline())]
     os.kill(tiles.pid, signal.SIGKILL)
@@ -77,6 +59,13 @@ async def test_the_death_of_one_child_ends_all(tmp_path: Path) -> None:
     installation.process.wait(30)
     assert installation.stop() == 1
     assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert len(children(embedded)) >= 9
+
+
+def test_a_second_instance_in_one_home_is_refused(embedded: Embedded) -> None:
+    intruder = Embedded.at(embedded.home)
+    with pytest.raises(RuntimeError, match="Another instance runs"):
+        intruder.start()
 
 
 def test_secrets_are_readable_by_their_owner_alone(embedded: Embedded) -> None:

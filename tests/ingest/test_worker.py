@@ -67,14 +67,19 @@ async def test_a_worker_that_shuts_down_gives_its_job_back(idle_ingest: Ingest, 
 
 
 async def test_a_job_whose_worker_is_silent_is_taken_over(idle_ingest: Ingest, held, monkeypatch):
-    async def silent(self, token):
-        await asyncio.Event().wait()
+    renew = Worker._renew
+    tokens = []
+
+    async def silent_at_first(self, token):
+        tokens.append(token)
+        if token == tokens[0]:
+            await asyncio.Event().wait()
+        return await renew(self, token)
 
     upload = await send(idle_ingest, "silent")
-    with monkeypatch.context() as patch:
-        patch.setattr(Worker, "_renew", silent)
-        async with replica(idle_ingest):
-            current = await idle_ingest.ended(upload)
+    monkeypatch.setattr(Worker, "_renew", silent_at_first)
+    async with replica(idle_ingest):
+        current = await idle_ingest.ended(upload)
     assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 2)
     item = await idle_ingest.catalog.item(COLLECTION, "silent", token=idle_ingest.admin_token)
     assert item["properties"]["hsi:upload"] == upload.id

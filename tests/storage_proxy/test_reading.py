@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import socket
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -213,7 +214,11 @@ async def test_a_reader_that_goes_away_ends_the_reading(
     monkeypatch.setattr(OpenBlob, "close", noted_close)
     monkeypatch.setattr(OpenBlob, "pieces", counted)
     host, port = proxy.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    connection = socket.socket()
+    # The kernel may take half of the blob otherwise, before anybody reads.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    connection.connect((host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=connection)
     writer.write(
         f"GET /blobs/{key} HTTP/1.1\r\nHost: {host}\r\n"
         f"Authorization: Bearer {service_token}\r\n\r\n".encode()

@@ -5,6 +5,7 @@ supervisor even when that is killed.
 """
 
 import asyncio
+import atexit
 import contextlib
 import signal
 import time
@@ -13,8 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
-from mirakuru.base import SimpleExecutor
+from mirakuru.base import SimpleExecutor, cleanup_subprocesses
 from mirakuru.exceptions import ProcessFinishedWithError
+
+# At its exit mirakuru would kill whatever has this process's number anywhere in the mark that it
+# gives its children, another installation's random mark included. The death signal does that work.
+atexit.unregister(cleanup_subprocesses)
 
 POLL_S = 0.05
 Ready = Callable[[], Awaitable[bool]]
