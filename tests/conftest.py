@@ -20,9 +20,15 @@ from hsis_embedded.supervisor import Program, Supervisor
 from tests.support import tokens
 from tests.support.embedded import Embedded
 from tests.support.platform import Platform, fresh_bucket, running_platform
+from tests.support.scheduling import SharedInstallation
 from tests.support.servers import served
 
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstallation:
+    """How tests are given to processes."""
+    return SharedInstallation(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
