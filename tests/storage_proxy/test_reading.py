@@ -228,4 +228,4 @@ async def test_a_reader_that_goes_away_ends_the_reading(
     writer.transport.abort()
     stream = await asyncio.wait_for(closed, 5)
     assert stream.closed
-    assert read < 32 * 1024 * 1024
+    assert read < 8 * 1024 * 1024

@@ -1,5 +1,7 @@
 """Answers that carry a blob."""
 
+import asyncio
+
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -10,6 +12,10 @@ from hsis_storage_proxy.reading import Content
 from hsis_storage_proxy.store import PIECE_BYTES, OpenBlob
 
 DEFAULT_TYPE = "application/octet-stream"
+
+
+class _ReaderLeft(Exception):
+    """Nobody waits for the rest."""
 
 
 class BlobResponse(StreamingResponse):
@@ -30,7 +36,7 @@ class BlobResponse(StreamingResponse):
                 content = b"".join([piece async for piece in self._opened.pieces()])
                 await self._send_whole(content, send)
             else:
-                await super().__call__(scope, receive, send)
+                await self._send_pieces(receive, send)
         finally:
             self._opened.close()
 
@@ -43,6 +49,23 @@ class BlobResponse(StreamingResponse):
             }
         )
         await send({"type": "http.response.body", "body": content})
+
+    async def _send_pieces(self, receive: Receive, send: Send) -> None:
+        """Not Starlette's way: while S3 has bytes ready at every turn of the loop, anyio puts the
+        cancellation off, and the better part of a blob was read for nobody."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                listening = group.create_task(_leaving(receive))
+                await self.stream_response(send)
+                listening.cancel()
+        except* _ReaderLeft:
+            pass
+
+
+async def _leaving(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise _ReaderLeft
 
 
 def content_response(content: Content) -> BlobResponse:
