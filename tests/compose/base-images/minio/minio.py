@@ -91,6 +91,7 @@ class Store:
                 f"--addr=127.0.0.1:{RCLONE_PORT}",
                 "--vfs-cache-mode=off",
                 "--vfs-read-wait=0s",
+                "--buffer-size=0",  # it would read on where one range was asked for
                 "--exclude=/.minio.sys.*",
                 str(self.folder),
             ],
