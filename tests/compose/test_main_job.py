@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+import scipy.io
 
 from hsis.contracts.uploads import UploadState
 from tests.support.api import Session, open_cube, session
@@ -44,3 +46,22 @@ async def test_a_cube_is_read_back_processed_and_there_after_down_and_up(
         await again.catalog.delete_item("kept", "cube", token=again.token)
         found = await again.catalog.search({"collections": ["kept"]}, token=again.token)
         assert [item["id"] for item in found["features"]] == ["score"]
+
+
+async def test_the_slimmed_image_of_ingest_reads_matlab_and_geotiff(
+    containers: Containers, api: Session, tmp_path: Path
+) -> None:
+    scene = np.random.default_rng(4).integers(0, 4000, (5, 9, 7), dtype=np.uint16)
+    scipy.io.savemat(tmp_path / "scene.mat", {"scene": scene.transpose(1, 2, 0)})
+    with rasterio.open(
+        *(tmp_path / "scene.tif", "w"),
+        **{"driver": "GTiff", "count": 5, "height": 9, "width": 7, "dtype": "uint16"},
+        **{"crs": "EPSG:32632", "transform": rasterio.transform.from_origin(5e5, 5e6, 2, 2)},
+    ) as file:
+        file.write(scene)
+    for name in ("scene.mat", "scene.tif"):
+        item = name.replace(".", "-")
+        sent = await api.upload([tmp_path / name], "formats", id=item)
+        assert sent.state is UploadState.SUCCEEDED, sent
+        stored = open_cube(api.url, api.token, "formats", item)["cube"].values
+        np.testing.assert_array_equal(stored, scene)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hsis.cube import layout
+from hsis.cube.classes import numbered_classes
 from hsis.cube.layout import CubeInfo, Shape
 from hsis.cube.overview import halve
 from hsis.cube.pyramid import Pyramid
@@ -42,12 +43,12 @@ def shards_by(
     return found
 
 
-def expected_shards(values: NDArray[Any], info: CubeInfo, categorical: bool) -> dict[str, bytes]:
+def expected_shards(values: NDArray[Any], info: CubeInfo) -> dict[str, bytes]:
     """Every level made of the whole level above it, and cut into shards."""
     expected: dict[str, bytes] = {}
     for factor in [1, *layout.overview_factors(info.shape)]:
         if factor > 1:
-            values = halve(values, info.nodata, categorical=categorical)
+            values = halve(values, info.nodata, categorical=bool(info.classes))
         shape = layout.overview_shape(info.shape, factor)
         for index in layout.shard_indices(shape):
             content = encode_shard(
@@ -62,7 +63,7 @@ def test_every_dtype(dtype: str) -> None:
     values = random_values((17, 300, 530), dtype)
     info = CubeInfo(values.shape, values.dtype, nodata=float(values[0, 0, 0].real))
     windows = windows_of(info.shape, (16, 128, 256), 1)
-    assert shards_by(Pyramid(info), values, windows) == expected_shards(values, info, False)
+    assert shards_by(Pyramid(info), values, windows) == expected_shards(values, info)
 
 
 @settings(max_examples=25, deadline=None)
@@ -76,11 +77,9 @@ def test_every_dtype(dtype: str) -> None:
 )
 def test_any_shape_and_any_order(shape: Shape, steps: Shape, categorical: bool, seed: int) -> None:
     values = random_values(shape, "uint8", seed)
-    info = CubeInfo(shape, values.dtype)
-    found = shards_by(
-        Pyramid(info, categorical=categorical), values, windows_of(shape, steps, seed)
-    )
-    assert found == expected_shards(values, info, categorical)
+    info = CubeInfo(shape, values.dtype, classes=numbered_classes(["soil"] * categorical))
+    found = shards_by(Pyramid(info), values, windows_of(shape, steps, seed))
+    assert found == expected_shards(values, info)
 
 
 def test_bands_of_several_shards_may_be_in_one_window() -> None:
@@ -88,7 +87,7 @@ def test_bands_of_several_shards_may_be_in_one_window() -> None:
     info = CubeInfo(values.shape, values.dtype)
     for steps in ((250, 128, 600), (48, 256, 512)):
         windows = windows_of(info.shape, (steps[0], steps[1], steps[2]), 3)
-        assert shards_by(Pyramid(info), values, windows) == expected_shards(values, info, False)
+        assert shards_by(Pyramid(info), values, windows) == expected_shards(values, info)
 
 
 def test_a_shard_comes_out_with_its_last_tile() -> None:

@@ -1,12 +1,14 @@
 """Whole jobs through the real platform."""
 
 import asyncio
+import io
 import json
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from hsis.clients.base import problem_of
 from hsis.contracts.blobs import statistics_key, thumbnail_key
@@ -111,6 +113,11 @@ async def test_sam_with_given_and_library_spectra(bench: Bench) -> None:
         (1, "ramp"),
         (2, "soil"),
     ]
+    colours = {entry["value"]: bytes.fromhex(entry["color_hint"]) for entry in classes}
+    thumbnail = await bench.storage.get(thumbnail_key(LAB, "classes"), token=bench.service_token)
+    picture = np.asarray(Image.open(io.BytesIO(thumbnail)).convert("RGBA"))
+    seen = {bytes(pixel[:3]) for pixel in picture.reshape(-1, 4) if pixel[3]}
+    assert seen <= {colours[1], colours[2]}
     again = {"collection": LAB, "item": "scene", "id": "classes", "library": ["soil"]}
     with pytest.raises(Conflict, match="there is an item 'classes'"):
         await bench.processing.execute("sam", again, token=bench.token)

@@ -104,9 +104,8 @@ def test_spectra_are_interpolated_to_the_cubes_wavelengths() -> None:
     expected = [np.interp(WAVELENGTHS, [300, 500, 800], [0, 10, 40]).tolist()]
     expected.append([2.0, 4.0, 6.0, 8.0])
     np.testing.assert_allclose(plan.values["references"], expected)
-    assert [entry["title"] for entry in plan.result.classes] == ["None", "a", "b"]
-    assert [entry["value"] for entry in plan.result.classes] == [0, 1, 2]
-    assert plan.result.classes[1]["name"] == "a"
+    assert [entry.title for entry in plan.result.classes] == ["a", "b"]
+    assert [entry.value for entry in plan.result.classes] == [1, 2]
 
 
 def test_a_spectrum_at_the_cubes_own_wavelengths_is_taken_as_it_is() -> None:
@@ -118,7 +117,7 @@ def test_a_spectrum_at_the_cubes_own_wavelengths_is_taken_as_it_is() -> None:
     clicked = {"name": "(1, 2)", "values": [1, 2, 3, None], "wavelengths_nm": [400, 700, 600, 500]}
     plan = plan_of(SAM, info, spectra=[clicked])
     assert plan.values["references"] == [[1.0, 2.0, 3.0]]
-    assert plan.result.classes[1]["name"] == "1-2"
+    assert [entry.title for entry in plan.result.classes] == ["(1, 2)"]
 
 
 @pytest.mark.parametrize(

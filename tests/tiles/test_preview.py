@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from hsis.cube.classes import CubeClass
 from hsis.cube.layout import CubeInfo
 from hsis_tiles.render import fitting_factor
 from tests.tiles.conftest import COLLECTION, Tiles
@@ -54,6 +55,25 @@ async def test_natural_colour_at_2_to_98_percent_by_default(tiles: Tiles, path: 
     image = pixels(await tiles.get(f"{path}/preview.png"))
     assert image.shape == (60, 90, 4)
     check(image, [2, 1, 0], percentiles([2, 1, 0], 2, 98))
+
+
+async def test_classes_have_their_colours(tiles: Tiles) -> None:
+    values = RANDOM.integers(0, 4, (1, 600, 700), np.uint8)
+    classes = (CubeClass(1, "soil", "AA5500"), CubeClass(3, "corn", "00FF7F"))
+    path = await tiles.store("classes", values, nodata=0, classes=classes)
+    image = pixels(await tiles.get(f"{path}/preview.png"))
+    expected = np.zeros((600, 700, 4), np.uint8)
+    expected[values[0] == 1] = (0xAA, 0x55, 0x00, 255)
+    expected[values[0] == 3] = (0x00, 0xFF, 0x7F, 255)
+    np.testing.assert_array_equal(image, expected)
+    small = pixels(await tiles.get(f"{path}/preview.png", params={"size": "100"})).reshape(-1, 4)
+    assert {tuple(pixel) for pixel in small.tolist()} == {
+        (0, 0, 0, 0),
+        (0xAA, 0x55, 0x00, 255),
+        (0x00, 0xFF, 0x7F, 255),
+    }
+    stretched = pixels(await tiles.get(f"{path}/preview.png", params={"stretch": "0,3"}))
+    assert (stretched[..., 0] == stretched[..., 1]).all()
 
 
 async def test_chosen_bands_and_percentiles(tiles: Tiles, path: str) -> None:

@@ -90,6 +90,9 @@ def _trust(root: Path, machine: Machine) -> None:
 def _strip(root: Path) -> None:
     for place in STRIPPED:
         shutil.rmtree(root / place, ignore_errors=True)
+    # The official image has no compiled modules either.
+    for compiled in (root / "usr/local").rglob("__pycache__"):
+        shutil.rmtree(compiled)
     for needed in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/log"):
         (root / needed).mkdir(parents=True)
     # apt keeps no package after an installation, and Docker has a resolv.conf for each container.

@@ -47,6 +47,7 @@ def result_info(job: Job, source: CubeInfo) -> CubeInfo:
         nodata=bands.nodata,
         crs_wkt=source.crs_wkt,
         transform=source.transform,
+        classes=bands.classes,
     )
 
 
@@ -71,9 +72,8 @@ async def publish(
         await storage.put(key, content, content_type=kind)
 
     prefix = cube_prefix(job.collection, job.result_item)
-    categorical = bool(job.plan.result.classes)
     statistics = await _statistics(StoredCube(storage, prefix, info, executor), executor)
-    await write_overviews(storage, put, prefix, info, executor, categorical=categorical)
+    await write_overviews(storage, put, prefix, info, executor)
     await write_thumbnail(storage, put, job.collection, job.result_item, info, statistics, executor)
     await write_documents(put, job.collection, job.result_item, info, statistics)
     await _register(job, item_of(job, info, datetime.now(UTC), software), catalog)
@@ -104,7 +104,6 @@ def item_of(job: Job, info: CubeInfo, created_at: datetime, software: dict[str, 
         "type": "application/geo+json",
         "title": job.source_item,
     }
-    classes = job.plan.result.classes
     return item_document(
         ItemParts(
             collection=job.collection,
@@ -115,8 +114,7 @@ def item_of(job: Job, info: CubeInfo, created_at: datetime, software: dict[str, 
             created_at=created_at,
             properties=properties,
             links=[link],
-            classes=classes,
-            extensions=("processing", "classification") if classes else ("processing",),
+            extensions=("processing", "classification") if info.classes else ("processing",),
         )
     )
 

@@ -29,7 +29,7 @@ class BlobResponse(StreamingResponse):
         self._opened = opened
         super().__init__(opened.pieces(), status_code=status_code, headers=headers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         try:
             if self._opened.span.length <= PIECE_BYTES:

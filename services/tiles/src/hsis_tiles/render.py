@@ -47,10 +47,10 @@ def parse_bands(text: str | None, info: CubeInfo) -> tuple[int, ...]:
     return tuple(number - 1 for number in numbers)
 
 
-def parse_stretch(text: str | None) -> Stretch:
-    """The stretch that a request names; the 2nd to the 98th percentile where it names none."""
+def parse_stretch(text: str | None) -> Stretch | None:
+    """The stretch that a request names, if it names one."""
     if text is None or not text.strip():
-        return Stretch(percentiles=STORED_PERCENTILES)
+        return None
     text = text.strip()
     if text == "minmax":
         return Stretch()
@@ -101,12 +101,21 @@ def draw(
     bands: Sequence[int],
     info: CubeInfo,
     statistics: CubeStatistics,
-    stretch: Stretch,
+    stretch: Stretch | None,
     size: int,
 ) -> bytes:
     """A PNG of stored values (band, y, x) with one or three bands, at most `size` pixels wide or
-    high; pixels without data are transparent."""
-    limits = limits_of(stretch, statistics, bands, values, info.nodata)
+    high; pixels without data are transparent.
+
+    Where no stretch is given, a band of classes has their colours, and everything else is
+    stretched from the 2nd to the 98th percentile.
+    """
+    if stretch is None and info.classes and len(bands) == 1:
+        return picture.encode(
+            picture.class_colours(values[0], info.classes), "PNG", size, mixed=False
+        )
+    chosen = stretch or Stretch(percentiles=STORED_PERCENTILES)
+    limits = limits_of(chosen, statistics, bands, values, info.nodata)
     image = picture.stretch(values, limits, info.nodata)
     return picture.encode(image, "PNG", size)
 

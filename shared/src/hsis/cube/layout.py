@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.cube.classes import CubeClass, cf_attributes, classes_of_cf
+
 ARRAY = "cube"
 INNER_CHUNK = (16, 128, 128)
 """Bands, rows, columns of the unit of compression and of the smallest read."""
@@ -42,7 +44,8 @@ ZARR_DTYPES = frozenset(
 class CubeInfo:
     """Everything that describes a cube but its values. Lists have one entry a band.
 
-    `nodata` is in stored units; a physical value is `stored * scale + offset` in `unit`.
+    `nodata` is in stored units; a physical value is `stored * scale + offset` in `unit`. Where
+    there are `classes`, stored values stand for them and have no mean.
     """
 
     shape: Shape
@@ -57,6 +60,7 @@ class CubeInfo:
     nodata: float | None = None
     crs_wkt: str | None = None
     transform: Transform | None = None
+    classes: tuple[CubeClass, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dtype.name not in ZARR_DTYPES:
@@ -194,6 +198,7 @@ def info_of_documents(root: Mapping[str, Any], coordinates: Mapping[str, NDArray
         nodata=_nodata_from_json(attributes.get("nodata")),
         crs_wkt=spatial.get("crs_wkt"),
         transform=(a, b, c, d, e, f) if geo else None,
+        classes=classes_of_cf(attributes),
     )
 
 
@@ -281,6 +286,8 @@ def _cube_attributes(info: CubeInfo, factor: int) -> dict[str, Any]:
         attributes["units"] = info.unit
     if info.nodata is not None:
         attributes["nodata"] = _nodata_to_json(info.nodata)
+    if info.classes:
+        attributes |= cf_attributes(info.classes)
     if factor > 1:
         return attributes | {"reduced_by": factor}
     if info.band_names is not None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hsis.cube.classes import CubeClass
 from hsis.cube.layout import CubeInfo
 from hsis.cube.statistics import CubeStatistics, valid_mask
 
@@ -68,11 +69,25 @@ def stretch(
     return image
 
 
-def encode(image: NDArray[np.uint8], kind: str, max_pixels: int | None = None) -> bytes:
-    """The picture as `PNG` or `WEBP`, its longer side brought to at most `max_pixels`."""
+def class_colours(values: NDArray[Any], classes: Sequence[CubeClass]) -> NDArray[np.uint8]:
+    """An RGBA image, shape (rows, columns, 4), of class values (y, x) in the classes' colours; a
+    value that is none of theirs is transparent."""
+    ordered = sorted(classes, key=lambda entry: entry.value)
+    known = np.array([entry.value for entry in ordered])
+    colours = np.array([[*bytes.fromhex(entry.colour), 255] for entry in ordered], np.uint8)
+    places = np.searchsorted(known, values).clip(max=known.size - 1)
+    return np.where((known[places] == values)[..., None], colours[places], np.uint8(0))
+
+
+def encode(
+    image: NDArray[np.uint8], kind: str, max_pixels: int | None = None, *, mixed: bool = True
+) -> bytes:
+    """The picture as `PNG` or `WEBP`, its longer side brought to at most `max_pixels`; by the
+    nearest pixel unless colours may be `mixed`. Colours are kept exactly where they may not."""
     picture = Image.fromarray(image)
     if max_pixels is not None:
-        picture.thumbnail((max_pixels, max_pixels))
+        resampling = Image.Resampling.BICUBIC if mixed else Image.Resampling.NEAREST
+        picture.thumbnail((max_pixels, max_pixels), resampling)
     buffer = io.BytesIO()
-    picture.save(buffer, kind)
+    picture.save(buffer, kind, lossless=not mixed)
     return buffer.getvalue()

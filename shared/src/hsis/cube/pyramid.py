@@ -72,9 +72,8 @@ class Pyramid:
     three quarters of a tile each as they are. `add` may be called from several threads at once.
     """
 
-    def __init__(self, info: CubeInfo, *, categorical: bool = False) -> None:
+    def __init__(self, info: CubeInfo) -> None:
         self._info = info
-        self._categorical = categorical
         self._bands = layout.shard_shape(info.shape)[0]
         factors = [1, *layout.overview_factors(info.shape)]
         self._levels = [_Level(f, layout.overview_shape(info.shape, f)) for f in factors]
@@ -141,7 +140,7 @@ class Pyramid:
         self, level: _Level, above: _Level, tile: NDArray[Any], corner: Shape
     ) -> tuple[NDArray[Any], Shape] | None:
         """Put a halved tile where it belongs in the level above; that tile, if it is whole now."""
-        quarter = overview.halve(tile, self._info.nodata, categorical=self._categorical)
+        quarter = overview.halve(tile, self._info.nodata, categorical=bool(self._info.classes))
         band, row, column = corner[0], corner[1] // 2, corner[2] // 2
         whole = (band, row - row % TILE_ROWS, column - column % TILE_COLUMNS)
         with self._lock:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hsis.contracts.blobs import cube_prefix, statistics_key, thumbnail_key
+from hsis.cube.classes import stac_classes
 from hsis.cube.layout import CubeInfo
 
 STAC_VERSION = "1.1.0"
@@ -44,7 +45,6 @@ class ItemParts:
     properties: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Any] = field(default_factory=dict)
     links: Sequence[Mapping[str, Any]] = ()
-    classes: Sequence[Mapping[str, Any]] = ()
     extensions: Sequence[str] = ()
 
 
@@ -125,8 +125,8 @@ def _cube_asset(parts: ItemParts) -> dict[str, Any]:
         asset["nodata"] = info.nodata if finite else str(info.nodata)
     if info.unit is not None:
         asset["unit"] = info.unit
-    if parts.classes:
-        asset["classification:classes"] = [dict(entry) for entry in parts.classes]
+    if info.classes:
+        asset["classification:classes"] = stac_classes(info.classes, info.nodata)
     return asset
 
 

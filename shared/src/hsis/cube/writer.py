@@ -23,8 +23,6 @@ async def write_overviews(
     prefix: str,
     info: layout.CubeInfo,
     executor: Executor | None,
-    *,
-    categorical: bool = False,
 ) -> None:
     """Write every overview of the cube at `prefix`, each made of the level above it."""
     source = StoredCube(blobs, prefix, info, executor)
@@ -41,15 +39,14 @@ async def write_overviews(
                 factor // 2,
             )
             content = await loop.run_in_executor(
-                executor, _reduced_shard, block, info, layout.shard_shape(shape), categorical
+                executor, _reduced_shard, block, info, layout.shard_shape(shape)
             )
             await put(prefix + layout.shard_key(index, factor), content, "application/octet-stream")
 
 
-def _reduced_shard(
-    block: NDArray[Any], info: layout.CubeInfo, shape: layout.Shape, categorical: bool
-) -> bytes:
-    return encode_shard(overview.halve(block, info.nodata, categorical=categorical), shape)
+def _reduced_shard(block: NDArray[Any], info: layout.CubeInfo, shape: layout.Shape) -> bytes:
+    reduced = overview.halve(block, info.nodata, categorical=bool(info.classes))
+    return encode_shard(reduced, shape)
 
 
 async def write_documents(
@@ -74,12 +71,16 @@ async def write_thumbnail(
     statistics: CubeStatistics,
     executor: Executor | None,
 ) -> None:
-    """Write the thumbnail: natural colour, 2-98 % stretch, from the smallest overview."""
+    """Write the thumbnail from the smallest overview: natural colour with a 2-98 % stretch, or
+    the colours of the classes."""
     source = StoredCube(blobs, cube_prefix(collection, item), info, executor)
     bands = picture.natural_colour_bands(info)
     factor = max(layout.overview_factors(info.shape), default=1)
     shape = layout.overview_shape(info.shape, factor)
     values = await source.read(bands, (0, shape[1]), (0, shape[2]), factor)
-    image = picture.stretch(values, picture.band_limits(statistics, bands), info.nodata)
-    content = picture.encode(image, "WEBP", picture.THUMBNAIL_PIXELS)
+    if info.classes:
+        image = picture.class_colours(values[0], info.classes)
+    else:
+        image = picture.stretch(values, picture.band_limits(statistics, bands), info.nodata)
+    content = picture.encode(image, "WEBP", picture.THUMBNAIL_PIXELS, mixed=not info.classes)
     await put(thumbnail_key(collection, item), content, "image/webp")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.spectra import Spectrum
+from hsis.cube.classes import CubeClass
 from hsis.cube.layout import CubeInfo
 from hsis_inference.device import Device
 
@@ -34,7 +35,7 @@ class ProcessInputs(BaseModel):
 
 
 class ResultBands(BaseModel):
-    """What the result cube holds. `classes` are entries of STAC's classification:classes."""
+    """What the result cube holds; `classes` where its values stand for classes."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
@@ -42,7 +43,7 @@ class ResultBands(BaseModel):
     names: tuple[str, ...]
     nodata: float
     unit: str | None = None
-    classes: tuple[dict[str, Any], ...] = ()
+    classes: tuple[CubeClass, ...] = ()
 
 
 class Plan(BaseModel):

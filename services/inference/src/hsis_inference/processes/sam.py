@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hsis.contracts.spectra import Spectrum, SpectrumName
+from hsis.cube.classes import numbered_classes
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput
 from hsis_inference.device import Device
@@ -20,7 +21,6 @@ from hsis_inference.processes.base import (
     ResultBands,
     empty_result,
 )
-from hsis_inference.processes.classes import classification_classes
 from hsis_inference.processes.pixels import valid_pixels
 from hsis_inference.processes.references import (
     InlineSpectrum,
@@ -131,7 +131,7 @@ def _classes(angles: NDArray[np.float64], max_angle_rad: float | None) -> NDArra
 
 def _result(output: str, names: tuple[str, ...]) -> ResultBands:
     if output == "class":
-        classes = classification_classes(names)
+        classes = numbered_classes(names)
         return ResultBands(dtype="uint8", names=("class",), nodata=0, classes=classes)
     return ResultBands(dtype="float32", names=names, nodata=float("nan"), unit="rad")
 

@@ -30,7 +30,7 @@ async function showItem() {
     return;
   }
   const board = new SpectrumBoard(cubeUrl, shape, spectraChanged);
-  setUpPicture(cubeUrl, shape, item.assets.cube.bands, (x, y) => board.add(x, y).catch(onError));
+  setUpPicture(cubeUrl, shape, item.assets.cube, (x, y) => board.add(x, y).catch(onError));
   if (!$("delete").hidden) await setUpProcessing(collection, id, () => board.entries);
 }
 

@@ -33,6 +33,13 @@ function row(label, ...content) {
     element("td", { class: "text-break" }, ...content));
 }
 
+/** The colour of a class in the picture, `hex` as RRGGBB. */
+function swatch(hex) {
+  const mark = element("span", { class: "swatch me-1", "aria-hidden": "true" });
+  mark.style.backgroundColor = `#${hex}`; // by script: the page's policy allows no style attributes
+  return mark;
+}
+
 /** `shape` is null for an item without a cube. */
 export function showMetadata(item, shape) {
   const cube = item.assets.cube ?? {};
@@ -50,7 +57,8 @@ export function showMetadata(item, shape) {
     if (cube[name] !== undefined) rows.push(row(label, text(cube[name])));
   }
   for (const entry of cube["classification:classes"] ?? []) {
-    rows.push(row(`Class ${entry.value}`, text(entry.title ?? entry.name ?? "")));
+    const colour = /^[0-9A-Fa-f]{6}$/.test(entry.color_hint ?? "") && !entry.nodata ? [swatch(entry.color_hint)] : [];
+    rows.push(row(`Class ${entry.value}`, ...colour, text(entry.title ?? entry.name ?? "")));
   }
   if (item.bbox) rows.push(row("Bounds (°)", item.bbox.map((value) => value.toFixed(5)).join(", ")));
   for (const link of item.links.filter(({ rel }) => rel === "derived_from")) rows.push(row("Made from", source(link)));

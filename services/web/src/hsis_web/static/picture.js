@@ -4,7 +4,12 @@ import { call } from "./api.js";
 import { $, element, showMessage } from "./dom.js";
 
 /** Fill the choices, show the picture, and tell `onPixel(x, y)` of clicks. */
-export function setUpPicture(cubeUrl, shape, bands, onPixel) {
+export function setUpPicture(cubeUrl, shape, cube, onPixel) {
+  const bands = cube.bands;
+  if (cube["classification:classes"]) {
+    $("stretch").prepend(element("option", { value: "" }, "Class colours"));
+    $("stretch").value = "";
+  }
   const natural = naturalColour(bands);
   [["red", 0], ["green", 1], ["blue", 2]].forEach(([id, place]) => {
     $(id).replaceChildren(...bands.map((band, index) =>
