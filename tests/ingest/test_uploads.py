@@ -49,6 +49,21 @@ async def test_an_upload_makes_its_collection_private(ingest: Ingest):
     assert [entry["id"] for entry in listed.json()["uploads"]] == [upload.id]
 
 
+async def test_a_document_that_is_too_large_is_refused_and_a_file_is_not(ingest: Ingest):
+    headers = {"Authorization": f"Bearer {ingest.admin_token}"}
+    large = b"[" + b" " * 4096 + b"]"
+    async with served(ingest.app(max_document_bytes=4096)) as url:
+        answer = await ingest.http.post(f"{url}/uploads", content=large, headers=headers)
+        assert answer.status_code == 413
+        assert "HSIS_MAX_DOCUMENT_BYTES" in answer.json()["detail"]
+        files = [{"name": "a.npy"}, {"name": "b.npy"}]
+        upload = await announced(ingest, "streamed", files=files)
+        answer = await ingest.http.put(
+            f"{url}/uploads/{upload.id}/a.npy", content=large, headers=headers
+        )
+        assert answer.status_code == 200, answer.text
+
+
 async def test_who_may_do_what(ingest: Ingest):
     upload = await announced(ingest, "private")
     stranger = ingest.make_token()

@@ -39,7 +39,7 @@ class Settings(DatabaseSettings):
     max_document_bytes: int = Field(
         default=16 * 1024**2,
         ge=1024,
-        description="Largest body of a request, such as a STAC document",
+        description="Largest body of a request that is no file, such as a STAC document",
     )
 
     def service_secrets(self) -> dict[str, SecretStr]:

@@ -23,7 +23,7 @@ class State:
     attempts: Attempts
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:  # async: else FastAPI asks it in another thread
     state: State = request.state.state
     return state
 

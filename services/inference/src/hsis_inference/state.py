@@ -26,7 +26,7 @@ class State:
     device: asyncio.Task[Device]
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:  # async: else FastAPI asks it in another thread
     state: State = request.state.state
     return state
 

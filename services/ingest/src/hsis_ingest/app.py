@@ -14,6 +14,7 @@ from hsis.clients.storage import StorageClient
 from hsis.errors import Unavailable
 from hsis.service.access import CollectionAccess
 from hsis.service.app import create_service_app
+from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
 from hsis_ingest.allocation import give_back_large_blocks
@@ -49,6 +50,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url="/ingest/openapi.json",
         problems=PROBLEMS,
         checks={"postgres": _check_postgres, "storage": _check_storage},
+        body_limit=BodyLimit(
+            chosen.max_document_bytes, "HSIS_MAX_DOCUMENT_BYTES", streamed=frozenset({"PUT"})
+        ),
     )
     app.include_router(router)
     return app

@@ -30,6 +30,9 @@ class Settings(DatabaseSettings):
     upload_ttl_s: float = Field(
         default=86_400.0, gt=0, description="An upload that is not complete by then is removed"
     )
+    max_document_bytes: int = Field(
+        default=16 * MIB, ge=1024, description="Largest body of a request that is no file"
+    )
     max_upload_bytes: int = Field(default=64 * GIB, ge=1, description="All files of an upload")
     conversion_memory_bytes: int = Field(
         default=256 * MIB, ge=MIB, description="Values of a cube held at once, about"

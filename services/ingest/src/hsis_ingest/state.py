@@ -33,4 +33,8 @@ def state_of(request: Request) -> State:
     return state
 
 
-AppState = Annotated[State, Depends(state_of)]
+async def _state(request: Request) -> State:  # async: else FastAPI asks it in another thread
+    return state_of(request)
+
+
+AppState = Annotated[State, Depends(_state)]

@@ -72,8 +72,8 @@ def create_service_app(
 
     `problems` maps the service's own errors (the common ones are in); `checks` are the readiness
     checks by name, each raising when its part does not answer; `render` gives errors another form
-    where a protocol asks for one; `body_limit` is for services that take no streams. The token
-    verifier is `app.state.token_verifier`.
+    where a protocol asks for one; `body_limit` is for bodies that are read whole. The verifier of
+    tokens is `app.state.token_verifier`.
     """
     configure_logging(name, settings.log_level, settings.log_format)
     app = FastAPI(title=title, lifespan=lifespan, openapi_url=openapi_url, docs_url=None)

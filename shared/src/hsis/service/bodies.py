@@ -1,4 +1,4 @@
-"""A limit to the bodies of requests, for services that read these whole."""
+"""A limit to the bodies of requests that are read whole."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """The most bytes of a body, and the variable that says so."""
+    """The most bytes of a body, and the variable that says so. Bodies of the `streamed` methods
+    are not held, so they are not limited here."""
 
     max_bytes: int
     setting: str
+    streamed: frozenset[str] = frozenset()
 
 
 class LimitBodies:
@@ -33,7 +35,7 @@ class LimitBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the body of one HTTP request; everything else passes through."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in self._limit.streamed:
             await self._app(scope, receive, send)
             return
         received = 0
