@@ -53,6 +53,7 @@ test: install $(VENV)/.installed-dev ## every test that needs no Docker
 	$(BIN)/python -m pytest --numprocesses=3
 
 test-compose: install $(VENV)/.installed-dev ## the containers, on a Docker engine that is found or started
+	@$(BIN)/python tests/compose/engine.py start >/dev/null # says why where it cannot
 	$(BIN)/python -m pytest tests/compose
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, the rules between packages

@@ -23,6 +23,8 @@ from tests.support.platform import Platform, fresh_bucket, running_platform
 from tests.support.scheduling import SharedInstallation
 from tests.support.servers import served
 
+# What is set for the tests themselves.
+KEPT = {"HSIS_CHROMIUM", "HSIS_TEST_DATA", "HSIS_ENGINE_DIR", "HSIS_STAND_INS"}
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
 
 
@@ -34,7 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstal
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_this_machine() -> None:
     for name in [name for name in os.environ if name.startswith("HSIS_")]:
-        if name not in {"HSIS_CHROMIUM", "HSIS_TEST_DATA"}:
+        if name not in KEPT:
             del os.environ[name]
 
 

@@ -5,7 +5,7 @@
     python tests/compose/engine.py stop    # ends only the engine that `start` started
 
 As root on Debian what is missing is installed: the engine from the machine's own release, the
-plugins `compose` and `buildx` from the next one where the own has none that are new enough.
+plugins `compose` and `buildx` from the next one where the own has none new enough.
 `HSIS_ENGINE_DIR` names the folder of an engine started here (images, volumes, socket, log).
 Starting it again while it runs changes nothing, and its images stay after a stop.
 """
@@ -30,8 +30,15 @@ PLUGIN_FOLDER = Path("/usr/local/lib/docker/cli-plugins")
 # Debian's package of each plugin; `compose` has known `!reset` in overriding files since 2.24.
 PLUGINS = {"compose": "docker-compose", "buildx": "docker-buildx"}
 LEAST_COMPOSE = (2, 24)
-NEXT_RELEASE = {"bookworm": "trixie", "trixie": "forky"}
+# The packages of the engine and its client in a release of Debian, and the release that has plugins
+# new enough.
+ENGINES = {
+    "bookworm": ("docker.io", "iptables"),
+    "trixie": ("docker.io", "docker-cli", "iptables"),
+}
+PLUGIN_RELEASES = {"bookworm": "trixie", "trixie": "trixie"}
 TIMEOUT_S = 60  # for its start, and for its stop with containers in it
+INSTALLED_S = 10  # in which an engine just installed answers, where the machine's init starts it
 
 
 class NoEngineError(RuntimeError):
@@ -116,6 +123,13 @@ def find() -> Engine | None:
     return next(filter(answers, candidates), None)
 
 
+def _find_for(seconds: float) -> Engine | None:
+    deadline = time.monotonic() + seconds
+    while (engine := find()) is None and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return engine
+
+
 def start() -> Engine:
     """Find an engine or start one, and see to the client's plugins.
 
@@ -125,8 +139,9 @@ def start() -> Engine:
     folder.path.mkdir(parents=True, exist_ok=True)
     with _alone(folder.path / "lock"):
         engine = find()
+        if engine is None and _install_engine():
+            engine = _find_for(INSTALLED_S)
         if engine is None:
-            _install_engine()
             _start_daemon(folder)
             engine = folder.engine
         _install_plugins(folder, engine)
@@ -188,17 +203,20 @@ def _tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
-def _install_engine() -> None:
+def _install_engine() -> bool:
+    """False where all of it was there already."""
     if shutil.which("dockerd") and shutil.which("docker"):
         if os.geteuid() == 0:
-            return
+            return False
         raise NoEngineError("no Docker engine answers, and only root may start dockerd")
     _may_install("a Docker engine")
+    packages = ENGINES[_debian_release()]
     _run(["apt-get", "update", "-qq"])
     _run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "docker.io", "iptables"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
         DEBIAN_FRONTEND="noninteractive",
     )
+    return True
 
 
 def _install_plugins(folder: EngineFolder, engine: Engine) -> None:
@@ -207,10 +225,10 @@ def _install_plugins(folder: EngineFolder, engine: Engine) -> None:
         return
     _may_install(f"the Docker plugins {', '.join(missing)}")
     apt = folder.path / "apt"
-    options = _next_release(apt)
+    options = _plugin_release(apt)
     _run(["apt-get", *options, "update", "-qq"])
     (downloads := apt / "downloads").mkdir(exist_ok=True)
-    # Unpacked, not installed: their dependence on the next release's libraries is not real.
+    # Unpacked, not installed: their dependence on that release's libraries is not real.
     packages = [PLUGINS[plugin] for plugin in missing]
     _run(["apt-get", *options, "-o", "APT::Sandbox::User=root", "download", *packages], downloads)
     PLUGIN_FOLDER.mkdir(parents=True, exist_ok=True)
@@ -235,15 +253,15 @@ def _has_plugin(plugin: str, engine: Engine) -> bool:
     return (int(version[1]), int(version[2])) >= LEAST_COMPOSE
 
 
-def _next_release(apt: Path) -> list[str]:
-    """apt's options for Debian's next release, from the machine's own sources, lists kept apart."""
+def _plugin_release(apt: Path) -> list[str]:
+    """apt's options for the plugins' release, from the machine's own sources, lists kept apart."""
     release = _debian_release()
-    following = NEXT_RELEASE[release]
+    following = PLUGIN_RELEASES[release]
     parts, lists = apt / "parts", apt / "lists"
     for folder in (parts, lists / "partial", apt / "cache" / "archives" / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
     system = Path("/etc/apt")
-    for source in [system / "sources.list", *(system / "sources.list.d").iterdir()]:
+    for source in [system / "sources.list", *(system / "sources.list.d").glob("*")]:
         if source.suffix in {".list", ".sources"} and source.exists():
             text = source.read_text()
             if release in text and "debian" in text:
@@ -260,7 +278,7 @@ def _debian_release() -> str:
     about = Path("/etc/os-release")
     text = about.read_text() if about.exists() else ""
     named = re.search(r"^VERSION_CODENAME=(\w+)", text, re.MULTILINE)
-    if named is None or named[1] not in NEXT_RELEASE:
+    if named is None or named[1] not in ENGINES:
         raise NoEngineError("only on Debian 12 and 13 can what Docker needs be installed from here")
     return named[1]
 

@@ -1,6 +1,7 @@
 """What the making of base images asks of the Docker client, which finds its engine by itself."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import IO
@@ -19,7 +20,14 @@ def docker(*arguments: str, stdin: IO[bytes] | None = None) -> str:
 
     Raises DockerError with its last lines where it fails.
     """
-    done = subprocess.run(["docker", *arguments], stdin=stdin, capture_output=True, check=False)
+    done = subprocess.run(
+        ["docker", *arguments],
+        # Debian 12's client builds without it unless told.
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+        stdin=stdin,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise DockerError(f"docker {' '.join(arguments)}:\n" + "\n".join(said[-40:]))
