@@ -23,7 +23,9 @@ inference: {lease_s: 4, worker_poll_s: 0.5, max_attempts: 20, retry_delay_s: 0.5
 @pytest.fixture(scope="session")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """Images built of the Dockerfiles, and everything started and ready."""
-    engine = engines.start()
+    # By a process of its own, which leaves the engine running.
+    subprocess.run([sys.executable, engines.__file__, "start"], check=True)
+    engine = engines.found()
     folder = tmp_path_factory.mktemp("compose")
     (folder / "hsis.yaml").write_text(SETTINGS)
     Secrets(folder / "secrets", IN_A_PRIVATE_FOLDER).for_containers()

@@ -123,6 +123,14 @@ def find() -> Engine | None:
     return next(filter(answers, candidates), None)
 
 
+def found() -> Engine:
+    """The same; NoEngineError where none answers."""
+    engine = find()
+    if engine is None:
+        raise NoEngineError("no Docker engine answers; `start` starts one")
+    return engine
+
+
 def _find_for(seconds: float) -> Engine | None:
     deadline = time.monotonic() + seconds
     while (engine := find()) is None and time.monotonic() < deadline:
@@ -303,9 +311,7 @@ def main() -> None:
     if command == "stop":
         sys.stderr.write("stopped\n" if stop() else "no engine was started here\n")
         return
-    engine = start() if command == "start" else find()
-    if engine is None:
-        raise NoEngineError("no Docker engine answers; `start` starts one")
+    engine = start() if command == "start" else found()
     for name, value in engine.variables.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
