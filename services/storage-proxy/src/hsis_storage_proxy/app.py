@@ -12,6 +12,7 @@ from hsis.errors import DomainError, Unavailable
 from hsis.service.access import CollectionAccess
 from hsis.service.app import create_service_app
 from hsis.service.http import open_http
+from hsis_storage_proxy import parts
 from hsis_storage_proxy.errors import PROBLEMS, RangeNotSatisfiable
 from hsis_storage_proxy.routes import router
 from hsis_storage_proxy.s3 import open_s3
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         checks={"bucket": _check_bucket},
     )
     _tell_sizes(app)
+    app.include_router(parts.router)  # first: it looks at the query too
     app.include_router(router)
     return app
 

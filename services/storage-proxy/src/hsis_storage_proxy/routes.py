@@ -1,24 +1,21 @@
 """HTTP of blobs."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
-from starlette.convertors import PathConvertor, register_url_convertor
-from starlette.requests import ClientDisconnect
 
 from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import InvalidInput, TooLarge
 from hsis.service.tokens import OptionalCaller, ServiceCaller, optional_caller
 from hsis_storage_proxy.conditions import Conditions
-from hsis_storage_proxy.errors import IncompleteBody
 from hsis_storage_proxy.keys import check_key, check_prefix, check_removable_prefix
 from hsis_storage_proxy.permissions import is_privileged, require_read, require_write
 from hsis_storage_proxy.ranges import parse_range
 from hsis_storage_proxy.reading import NotModified, read
+from hsis_storage_proxy.requests import body_of, content_type_of
 from hsis_storage_proxy.responses import (
-    DEFAULT_TYPE,
     content_response,
     head_response,
     not_modified_response,
@@ -26,14 +23,6 @@ from hsis_storage_proxy.responses import (
 from hsis_storage_proxy.state import AppState, State, state_of
 from hsis_storage_proxy.store import LIST_LIMIT
 from hsis_storage_proxy.writing import at_most, write
-
-MAX_TYPE_LENGTH = 255
-
-
-class KeyConvertor(PathConvertor):
-    """The rest of a path whatever is in it; Starlette's own would drop a newline at its end."""
-
-    regex = "(?s:.*)"
 
 
 class PlainRoute(APIRoute):
@@ -53,7 +42,6 @@ class PlainRoute(APIRoute):
         return handle
 
 
-register_url_convertor("blob", KeyConvertor())
 router = APIRouter(prefix="/blobs", tags=["blobs"])
 
 
@@ -131,8 +119,8 @@ async def put_blob(
         blob = await write(
             state.store,
             key,
-            at_most(_body(request, declared), state.settings.max_object_bytes),
-            _content_type(request),
+            at_most(body_of(request, declared), state.settings.max_object_bytes),
+            content_type_of(request),
             state.settings.part_bytes,
         )
     response.headers["ETag"] = blob.etag
@@ -166,25 +154,3 @@ def _declared_length(request: Request, state: State) -> int | None:
             f"this has {declared}."
         )
     return int(declared)
-
-
-async def _body(request: Request, declared: int | None) -> AsyncIterator[bytes]:
-    """The body's pieces; IncompleteBody unless all of it came."""
-    received = 0
-    try:
-        async for piece in request.stream():
-            received += len(piece)
-            yield piece
-    except ClientDisconnect as error:
-        raise IncompleteBody(f"The client went away after {received} bytes.") from error
-    if declared is not None and received != declared:
-        raise IncompleteBody(f"{received} bytes came of the {declared} in Content-Length.")
-
-
-def _content_type(request: Request) -> str:
-    given = request.headers.get("Content-Type", "").strip()
-    if len(given) > MAX_TYPE_LENGTH or not (given.isascii() and given.isprintable()):
-        raise InvalidInput(
-            f"Content-Type is printable ASCII, at most {MAX_TYPE_LENGTH} characters."
-        )
-    return given or DEFAULT_TYPE

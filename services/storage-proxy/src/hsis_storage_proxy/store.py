@@ -1,6 +1,7 @@
 """Blobs in the bucket: single requests to S3 and what they mean."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,8 @@ from hsis_storage_proxy.s3 import S3, error_code, error_status, translated
 PIECE_BYTES = 256 * 1024
 LIST_LIMIT = 1000
 """S3's own limit of keys in one listing and in one removal."""
+# The last is of stores that write parts one after the other, such as rclone.
+_PART_FAULTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "NotImplemented"})
 
 
 class OpenBlob:
@@ -207,17 +210,22 @@ class BlobStore:
         return str(answer["UploadId"])
 
     async def put_part(self, key: str, upload: str, number: int, content: bytes) -> str:
-        """Send part `number`, from 1, in ascending order; its entity tag."""
-        with translated(key):
+        """Send part `number`, from 1, in ascending order; its entity tag.
+
+        NotFound where the upload is gone; Conflict where the part is there with other bytes and
+        the store cannot replace it.
+        """
+        with translated(key), _parts_translated(key):
             answer = await self._client.upload_part(
                 Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=content
             )
         return str(answer["ETag"])
 
     async def complete_parts(self, key: str, upload: str, etags: list[str]) -> None:
-        """Make the blob of the parts; only now is it visible."""
+        """Make the blob of the parts; only now is it visible. NotFound where the upload is gone,
+        Conflict where the parts are others than these, or too small."""
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, start=1)]
-        with translated(key):
+        with translated(key), _parts_translated(key):
             await self._client.complete_multipart_upload(
                 Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
             )
@@ -232,6 +240,28 @@ class BlobStore:
             except ClientError as error:
                 if error_code(error) != "NoSuchUpload":
                     raise
+
+    async def abort_all_parts(self, key: str) -> int:
+        """Give every upload in parts of this key up; how many there were."""
+        with translated(key):
+            answer = await self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
+        found = [entry for entry in answer.get("Uploads", []) if entry["Key"] == key]
+        for entry in found:
+            await self.abort_parts(key, entry["UploadId"])
+        return len(found)
+
+
+@contextmanager
+def _parts_translated(key: str) -> Iterator[None]:
+    """Tells what is wrong with an upload in parts."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) == "NoSuchUpload":
+            raise NotFound(f"There is no such upload in parts of {key!r}.") from error
+        if error_code(error) in _PART_FAULTS:
+            raise Conflict(f"The parts of {key!r} do not fit: {error_code(error)}.") from error
+        raise
 
 
 def _range_header(wanted: WantedRange) -> str:

@@ -1,12 +1,12 @@
 """Client of storage-proxy."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from urllib.parse import quote
 
 import httpx
 
 from hsis.clients.base import BaseClient
-from hsis.contracts.blobs import Blob, BlobPage
+from hsis.contracts.blobs import Blob, BlobPage, Part, PartsUpload
 
 CHUNK_BYTES = 256 * 1024
 
@@ -85,6 +85,36 @@ class StorageClient(BaseClient):
         """Remove every blob under a prefix ending in `/`; the number removed. For services."""
         response = await self._request("DELETE", "/blobs", params={"prefix": prefix})
         return int(response.json()["deleted"])
+
+    async def begin_parts(self, key: str, *, content_type: str = "application/octet-stream") -> str:
+        """Begin a blob that is made of parts; the id of that upload. For services."""
+        response = await self._request(
+            "POST", _path(key) + "?uploads", headers={"Content-Type": content_type}
+        )
+        return PartsUpload.model_validate_json(response.content).upload
+
+    async def put_part(self, key: str, upload: str, number: int, content: bytes) -> str:
+        """Store part `number`, from 1, in ascending order; its entity tag.
+
+        NotFound where the upload is gone, Conflict where other bytes have that number already.
+        """
+        response = await self._request(
+            "PUT", _path(key), params={"upload": upload, "part": number}, content=content
+        )
+        return Part.model_validate_json(response.content).etag
+
+    async def complete_parts(self, key: str, upload: str, etags: Sequence[str]) -> Blob:
+        """Make the blob of all its parts. NotFound where the upload is gone, or complete already;
+        Conflict where its parts are others."""
+        response = await self._request(
+            "POST", _path(key), params={"upload": upload}, json={"etags": [*etags]}
+        )
+        return Blob.model_validate_json(response.content)
+
+    async def abort_parts(self, key: str, upload: str | None = None) -> None:
+        """Give an upload in parts up, or every one of the key; no error where there is none."""
+        query = "?uploads" if upload is None else "?upload=" + quote(upload, safe="")
+        await self._request("DELETE", _path(key) + query)
 
 
 def _path(key: str) -> str:

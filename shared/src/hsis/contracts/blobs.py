@@ -61,3 +61,15 @@ def collection_of_key(key: str) -> str | None:
     if len(parts) == 3 and parts[0] in {"raw", "cubes"} and parts[1]:
         return parts[1]
     return None
+
+
+class PartsUpload(BaseModel):
+    """A blob that is being made of parts; it is not visible yet."""
+
+    upload: str
+
+
+class Part(BaseModel):
+    """One part as it is stored."""
+
+    etag: str
