@@ -85,7 +85,7 @@ async def test_what_is_refused(proxy: Proxy, make_token: Callable[..., str]) -> 
         "no number": await http.put(path, params={"upload": upload}, content=b"x"),
         "part 0": await http.put(path, params=part | {"part": 0}, content=b"x"),
         "no etags": await http.post(path, params={"upload": upload}, json={"etags": []}),
-        "bad key": await http.post("/blobs/raw/parts/../x?uploads"),
+        "bad key": await http.post("/blobs/raw//x?uploads"),
     }
     assert {name: answer.status_code for name, answer in answers.items()} == {
         "too large": 413, "no length": 400, "no number": 400, "part 0": 400, "no etags": 400,
@@ -99,9 +99,6 @@ async def test_what_is_refused(proxy: Proxy, make_token: Callable[..., str]) -> 
     ):
         answer = await http.request(method, path + query, headers=user)
         assert answer.status_code == 403, method
-    assert (
-        await httpx.AsyncClient(base_url=proxy.url, trust_env=False).get(path)
-    ).status_code == 401
     await http.delete(f"{path}?uploads")
 
 
