@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -18,6 +19,7 @@ from hsis_ingest import queue
 from hsis_ingest.convert import Conversion
 from hsis_ingest.errors import PROBLEMS, InputFault
 from tests.ingest.conftest import Ingest
+from tests.ingest.hdf5_files import h5
 from tests.support.servers import served
 
 COLLECTION = "conversions"
@@ -27,6 +29,16 @@ def npy(array):
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+def linked_elsewhere():
+    return h5(lambda file: file.__setitem__("x", h5py.ExternalLink("/etc/passwd", "/x"))).content
+
+
+def far_too_large():
+    return h5(
+        lambda file: file.create_dataset("x", (10**6,) * 3, "u1", chunks=(99, 99, 99))
+    ).content
 
 
 async def opened_by_zarr(ingest: Ingest, item: str):
@@ -134,7 +146,9 @@ BAD = {
         "x.raw": bytes(9),
     },
     "truncated-file": {"x.npy": npy(np.zeros((9, 9, 9)))[:-1]},
-    "unsupported-format": {"x.h5": b"\x89HDF\r\n\x1a\n"},
+    "unsupported-format": {"x.npy": npy(np.zeros((3, 3, 3), "S2"))},
+    "external-reference": {"x.h5": linked_elsewhere()},
+    "decompression-bomb": {"x.h5": far_too_large()},
     "variable-needed": {"x.npy": npy(np.zeros((9, 9)))},
     "no-valid-data": {"x.npy": npy(np.full((600, 9, 3), np.nan))},
 }

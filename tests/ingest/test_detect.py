@@ -47,7 +47,7 @@ def test_a_header_chooses_its_namesake():
         ({"c_hdr": b"not envi", "c_raw": b"\1"}, UnknownFormat, "first line is not `ENVI`"),
         ({"c_raw": b""}, TruncatedFile, "empty"),
         ({"c_tif": b"II*\0"}, TruncatedFile, "4 bytes"),
-        ({"c_h5": b"\x89HDF\r\n\x1a\n"}, UnsupportedFormat, "HDF5"),
+        ({"c_h5": b"\x89HDF\r\n\x1a\n"}, TruncatedFile, "c.h5 is damaged"),
         ({"c_npy": b"\x93NUMPY", "d_tif": b"II*\0"}, UnsupportedFormat, "one by one"),
         ({"c_hdr": b"ENVI\n", "c_raw": b"\1"}, HeaderMismatch, "`samples`"),
     ],

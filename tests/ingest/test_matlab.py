@@ -129,9 +129,3 @@ def test_what_is_no_array_of_numbers_is_refused():
         opened(content_of(note="words", scene=CUBE), variable="note")
     with pytest.raises(VariableNeeded, match="none"):
         opened(content_of(note="words"))
-
-
-def test_version_7_3_is_refused_with_advice():
-    content = b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n"
-    with pytest.raises(UnsupportedFormat, match=r"v7.3.*-v7"):
-        opened(content)

@@ -96,6 +96,9 @@ class Conversion:
             columns=self._upload.columns,
             matlab_max_bytes=self._settings.matlab_max_bytes,
             matlab_max_ratio=self._settings.matlab_max_ratio,
+            max_chunk_bytes=self._settings.max_chunk_bytes,
+            max_expansion=self._settings.max_expansion,
+            hdf5_max_objects=self._settings.hdf5_max_objects,
         )
 
     async def _write_shards(self, source: Source) -> CubeStatistics:

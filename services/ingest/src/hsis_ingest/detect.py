@@ -9,17 +9,18 @@ from hsis_ingest.errors import (
     UnknownFormat,
     UnsupportedFormat,
 )
-from hsis_ingest.formats import geotiff, npy
+from hsis_ingest.formats import geotiff, hdf5_file, npy
 from hsis_ingest.formats.envi import EnviSource
 from hsis_ingest.formats.geotiff import GeoTiffSource
+from hsis_ingest.formats.hdf5 import Hdf5Source
 from hsis_ingest.formats.matlab import MatlabSource
+from hsis_ingest.formats.matlab73 import Matlab73Source
 from hsis_ingest.formats.npy import NpySource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HEAD_BYTES = 520
 RAW_SUFFIXES = frozenset({"raw", "img", "bil", "bip", "bsq", "dat", "bin", "cube", "envi"})
-KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB v5 and .npy"
+KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4 and .npy"
 
 
 def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
@@ -49,9 +50,9 @@ def kind_of(file: ByteSource) -> str | None:
         return "tiff"
     if head.startswith(npy.MAGIC):
         return "npy"
-    if head[512:].startswith(HDF5_MAGIC) and head.startswith(b"MATLAB"):
+    if head[512:].startswith(hdf5_file.MAGIC) and head.startswith(b"MATLAB"):
         return "matlab-hdf5"
-    if head.startswith(HDF5_MAGIC):
+    if head.startswith(hdf5_file.MAGIC):
         return "hdf5"
     if len(head) >= 128 and head[126:128] in {b"IM", b"MI"} and head.startswith(b"MATLAB 5"):
         return "matlab"
@@ -66,10 +67,8 @@ def _open_single(file: ByteSource, kind: str | None, options: ReadOptions) -> So
     if kind == "matlab":
         return MatlabSource(file, options)
     if kind == "matlab-hdf5":
-        raise UnsupportedFormat(
-            f"{file.name} is a MATLAB v7.3 file (HDF5), which is not read; save it with `-v7`."
-        )
-    raise UnsupportedFormat(f"{file.name} is an HDF5 file, which is not read; {KNOWN} are.")
+        return Matlab73Source(file, options)
+    return Hdf5Source(file, options)
 
 
 def _open_envi(headers: Sequence[ByteSource], others: Sequence[ByteSource]) -> Source:

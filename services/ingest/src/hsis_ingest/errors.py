@@ -39,6 +39,10 @@ class DecompressionBomb(InputFault):
     """The file would take far more memory than its size or a setting allows."""
 
 
+class ExternalReference(InputFault):
+    """What is wanted lies in another file, to which this one only points."""
+
+
 class NoValidData(InputFault):
     """Not one pixel of any band is valid."""
 
@@ -61,6 +65,9 @@ PROBLEMS: ProblemTable = {
     UnsupportedFormat: ProblemType(422, "unsupported-format", "Not supported"),
     VariableNeeded: ProblemType(422, "variable-needed", "It is not clear which array to store"),
     DecompressionBomb: ProblemType(422, "decompression-bomb", "Too large once decompressed"),
+    ExternalReference: ProblemType(
+        422, "external-reference", "The file points to another file, which is not read"
+    ),
     NoValidData: ProblemType(422, "no-valid-data", "No valid pixel"),
     UploadInterrupted: ProblemType(400, "upload-interrupted", "The upload broke off"),
 }

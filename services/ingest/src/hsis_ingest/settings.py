@@ -44,3 +44,12 @@ class Settings(DatabaseSettings):
     matlab_max_ratio: float = Field(
         default=250.0, gt=1, description="Largest ratio of decompressed to compressed bytes"
     )
+    max_chunk_bytes: int = Field(
+        default=128 * MIB, ge=MIB, description="A chunk, strip or tile of a file once decompressed"
+    )
+    max_expansion: float = Field(
+        default=1000.0, gt=1, description="Largest ratio of a cube's bytes to its file's"
+    )
+    hdf5_max_objects: int = Field(
+        default=10_000, ge=1, description="Groups and datasets of an HDF5 file"
+    )

@@ -181,10 +181,10 @@ def _nanometres(fields: dict[str, str], wavelengths: tuple[float, ...] | None) -
     unit = fields.get("wavelength units", "").strip().lower()
     if unit in NO_LENGTHS:
         return None
-    return NANOMETRES.get(unit) or _guessed_unit(wavelengths)
+    return NANOMETRES.get(unit) or guessed_unit(wavelengths)
 
 
-def _guessed_unit(wavelengths: tuple[float, ...] | None) -> float | None:
+def guessed_unit(wavelengths: tuple[float, ...] | None) -> float | None:
     """1000 for numbers that can only be micrometres, 1 for nanometres: no sensor of light has a
     band below 100 nm, or one above 100 µm."""
     if not wavelengths:

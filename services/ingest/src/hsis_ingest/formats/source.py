@@ -80,6 +80,9 @@ class ReadOptions:
     columns: int | None = None
     matlab_max_bytes: int = 1024**3
     matlab_max_ratio: float = 250.0
+    max_chunk_bytes: int = 128 * 1024**2
+    max_expansion: float = 1000.0
+    hdf5_max_objects: int = 10_000
 
 
 def read_exactly(source: ByteSource, offset: int, length: int) -> bytes:

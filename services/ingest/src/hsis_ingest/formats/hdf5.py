@@ -1,0 +1,235 @@
+"""HDF5 and NetCDF-4: a named dataset, or the only one of three axes, with what is said beside it.
+
+Attributes by the CF conventions: `_FillValue`, `missing_value`, `scale_factor`, `add_offset`,
+`units`, `grid_mapping`; axes by dimension scales and labels.
+"""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hsis.cube.layout import CubeInfo
+from hsis_ingest.errors import HeaderMismatch, VariableNeeded
+from hsis_ingest.formats.array_cube import cube_of
+from hsis_ingest.formats.axis_names import (
+    FWHM_NAMES,
+    GOOD_BAND_NAMES,
+    WAVELENGTH_NAMES,
+    axes_of_names,
+    lengths_nm,
+    nanometres,
+)
+from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
+from hsis_ingest.formats.hdf5_file import Hdf5File
+from hsis_ingest.formats.hdf5_place import place
+from hsis_ingest.formats.source import ByteSource, ReadOptions, parse_time
+
+TIME_ATTRIBUTES = ("time_coverage_start", "start_time", "acquisition_time")
+NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+"""Such a dimension is stored as an array of zeros."""
+NETCDF_MARKS = ("_NCProperties", "Conventions")
+
+
+class Hdf5Source:
+    """An opened dataset of an HDF5 or NetCDF-4 file."""
+
+    def __init__(self, data: ByteSource, options: ReadOptions) -> None:
+        self._file = Hdf5File(data, options)
+        try:
+            self._open(options)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open(self, options: ReadOptions) -> None:
+        file = self._file
+        datasets = file.datasets()
+        dataset = choose(file, datasets, options)
+        where = f"{file.name}: {dataset.name}"
+        array = Hdf5Array(file, dataset, options)
+        with file.guarded():
+            rank = min(3, dataset.ndim)
+            axes = [_axis(dataset, number) for number in range(dataset.ndim)][-rank:]
+        shape = array.shape[-rank:]
+        named = axes_of_names([name for name, _ in axes]) if rank == 3 else None
+        self._cube = cube_of(array.read, shape, options, where, named=named)
+        self.axes = array.thin_first(self._cube.axes) if rank == 3 else self._cube.axes
+        scales = dict(zip(self._cube.axes, [scale for _, scale in axes], strict=False))
+        beside = Beside(file, datasets, dataset, options)
+        bands = self._cube.cube_shape[0]
+        wavelengths = beside.wavelengths(bands, scales.get("b"))
+        scales = {axis: scales.get(axis) for axis in "yx"}
+        crs_wkt, transform = place(file, dataset, scales, options)
+        self.info = CubeInfo(
+            shape=self._cube.cube_shape,
+            dtype=array.dtype,
+            wavelengths_nm=wavelengths,
+            fwhm_nm=beside.widths(bands),
+            good_bands=beside.good_bands(bands),
+            unit=file.text(dataset, "units") or None,
+            scale=_factor(file, dataset, "scale_factor", 1.0),
+            offset=_factor(file, dataset, "add_offset", 0.0),
+            nodata=nodata(file, dataset),
+            crs_wkt=crs_wkt,
+            transform=transform,
+        )
+        self.acquired_at: datetime | None = None
+        for name in TIME_ATTRIBUTES:
+            self.acquired_at = self.acquired_at or parse_time(file.text(file.root, name))
+        marks = [file.attribute(file.root, mark) for mark in NETCDF_MARKS]
+        self.format_name = "NetCDF-4" if any(mark is not None for mark in marks) else "HDF5"
+
+    def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
+        """A window, shape (band, y, x)."""
+        return self._cube.read(bands, rows, columns)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Beside:
+    """The arrays of one value a band that lie in the same file as a cube's `dataset`."""
+
+    def __init__(
+        self,
+        file: Hdf5File,
+        datasets: dict[str, h5py.Dataset],
+        dataset: h5py.Dataset,
+        options: ReadOptions,
+    ) -> None:
+        self._file = file
+        self._datasets = datasets
+        self._group = dataset.name.strip("/").rpartition("/")[0]
+        self._options = options
+        self._factor: float | None = None
+
+    def wavelengths(
+        self, bands: int, coordinate: h5py.Dataset | None = None
+    ) -> tuple[float, ...] | None:
+        """Nanometres: the axis's own `coordinate` where it has a wavelength's name, else the
+        array of a usual name in the same group, else the only one in the file."""
+        values, unit, where = self._values(WAVELENGTH_NAMES, bands, coordinate)
+        if values is None:
+            return None
+        self._factor = nanometres(unit, values)
+        return lengths_nm(values, self._factor, where)
+
+    def widths(self, bands: int) -> tuple[float, ...] | None:
+        """Full widths at half maximum in nanometres; call `wavelengths` before, whose unit they
+        have where they say none."""
+        values, unit, where = self._values(FWHM_NAMES, bands)
+        if values is None:
+            return None
+        return lengths_nm(values, nanometres(unit, values) if unit else self._factor, where)
+
+    def good_bands(self, bands: int) -> tuple[bool, ...] | None:
+        """Which bands are fit for use."""
+        values, *_ = self._values(GOOD_BAND_NAMES, bands)
+        return None if values is None else tuple(bool(flag == 1) for flag in values.ravel())
+
+    def _values(
+        self, names: frozenset[str], bands: int, coordinate: h5py.Dataset | None = None
+    ) -> tuple[NDArray[Any] | None, str | None, str]:
+        """Values, unit and name of the array of one of `names`; None where there is none."""
+        found = self._find(names, bands, coordinate)
+        if found is None:
+            return None, None, ""
+        values = small_values(self._file, found, self._options)
+        return values, self._file.text(found, "units"), f"{self._file.name}: {found.name}"
+
+    def _find(
+        self, names: frozenset[str], bands: int, coordinate: h5py.Dataset | None = None
+    ) -> h5py.Dataset | None:
+        file = self._file
+        fitting = {
+            path: dataset
+            for path, dataset in self._datasets.items()
+            if path.rpartition("/")[2].lower() in names
+            and dataset.size == bands == max(dataset.shape, default=0)
+            and numeric(dataset)
+            and not (file.text(dataset, "NAME") or "").startswith(NO_VARIABLE)
+        }
+        if coordinate is not None:
+            for dataset in fitting.values():
+                if dataset.name == coordinate.name:
+                    return dataset
+        near = [d for path, d in fitting.items() if path.rpartition("/")[0] == self._group]
+        for found in (near, list(fitting.values())):
+            if len(found) == 1:
+                return found[0]
+        return None
+
+
+def choose(file: Hdf5File, datasets: dict[str, h5py.Dataset], options: ReadOptions) -> h5py.Dataset:
+    """The dataset that holds the cube: the named one, else the only numeric one of three axes."""
+    with file.guarded():
+        numbers = {path: each for path, each in datasets.items() if numeric(each)}
+        cubes = {path: each for path, each in numbers.items() if _rank(each) == 3}
+        flat = {path: each for path, each in numbers.items() if _rank(each) == 2}
+        told = ", ".join(tell(path, each) for path, each in (cubes or flat).items()) or "none"
+    if options.variable is not None:
+        found = file.dataset(options.variable)
+        if found is None:
+            raise VariableNeeded(f"{file.name} has no dataset {options.variable!r}; it has {told}.")
+        return found
+    if len(cubes) == 1:
+        return next(iter(cubes.values()))
+    if cubes:
+        raise VariableNeeded(f"Give `variable`: the candidates in {file.name} are {told}.")
+    if flat:
+        raise VariableNeeded(
+            f"{file.name} holds no array of three axes. Give `variable` and `rows` and `columns`; "
+            f"candidates: {told}."
+        )
+    raise file.no_candidates("arrays of numbers with three axes")
+
+
+def numeric(dataset: h5py.Dataset) -> bool:
+    """Whether it holds numbers, complex ones as MATLAB writes them too."""
+    try:
+        dtype = dataset.dtype
+    except TypeError:  # a type that NumPy has not
+        return False
+    return dtype.kind in "iufc" or dtype.names in {("real", "imag"), ("r", "i")}
+
+
+def tell(path: str, dataset: h5py.Dataset) -> str:
+    """Path and shape, for messages."""
+    return f"{path} ({' x '.join(map(str, dataset.shape))} {dataset.dtype})"
+
+
+def nodata(file: Hdf5File, dataset: h5py.Dataset) -> float | None:
+    """The value that stands for none, by either of the usual attributes."""
+    fill = file.number(dataset, "_FillValue")
+    return file.number(dataset, "missing_value") if fill is None else fill
+
+
+def _rank(dataset: h5py.Dataset) -> int:
+    """Number of axes without leading ones of one element; 0 where the array is empty."""
+    shape = dataset.shape or ()
+    lead = max(0, len(shape) - 3)
+    if 0 in shape or any(size != 1 for size in shape[:lead]):
+        return 0
+    return len(shape) - lead
+
+
+def _axis(dataset: h5py.Dataset, number: int) -> tuple[str | None, h5py.Dataset | None]:
+    """Name and coordinate variable of an axis, where it has them."""
+    axis = dataset.dims[number]
+    scale = axis[0] if len(axis) else None
+    name = axis.label or (scale.name.rpartition("/")[2] if scale is not None else None)
+    return name, scale
+
+
+def _factor(file: Hdf5File, dataset: h5py.Dataset, name: str, default: float) -> float:
+    value = file.number(dataset, name)
+    if value is None:
+        return default
+    if not math.isfinite(value) or (name == "scale_factor" and value == 0):
+        raise HeaderMismatch(f"{file.name}: {name} = {value} of {dataset.name} cannot be.")
+    return float(np.float64(value))
