@@ -49,6 +49,16 @@ async def test_an_upload_makes_its_collection_private(ingest: Ingest):
     assert [entry["id"] for entry in listed.json()["uploads"]] == [upload.id]
 
 
+async def test_the_first_uploads_of_a_collection_may_come_at_once(ingest: Ingest):
+    uploads = await asyncio.gather(
+        *(
+            ingest.client.create(request_of("rush", id=f"cube-{n}"), token=ingest.admin_token)
+            for n in range(8)
+        )
+    )
+    assert {upload.item for upload in uploads} == {f"cube-{n}" for n in range(8)}
+
+
 async def test_a_document_that_is_too_large_is_refused_and_a_file_is_not(ingest: Ingest):
     headers = {"Authorization": f"Bearer {ingest.admin_token}"}
     large = b"[" + b" " * 4096 + b"]"

@@ -108,6 +108,15 @@ async def give_up(state: State, upload: UUID) -> None:
         await repository.discard(db, upload)
 
 
+async def retry(state: State, upload: UUID) -> Upload:
+    """Queue a failed upload again; Conflict where its files are not kept any more."""
+    async with transaction(state.pool) as db:
+        await repository.requeue(db, upload)
+        found = await repository.find(db, upload)
+    state.queue_filled.set()
+    return found.told()
+
+
 async def _store(
     state: State,
     found: UploadRow,
@@ -211,11 +220,12 @@ def _data_name(request: UploadRequest) -> str:
 async def _require_collection(state: State, caller: Caller, collection: str) -> None:
     try:
         await state.access.require(caller, collection, Role.EDITOR)
-    except NotFound as hidden:
+    except NotFound:
         try:
             await state.catalog.create_collection(_new_collection(collection), token=caller.token)
         except Conflict:
-            raise hidden from None  # it exists, and this caller may not know
+            # It exists: made just now by another upload of this caller, or kept from them.
+            await state.access.require(caller, collection, Role.EDITOR)
 
 
 def _new_collection(collection: str) -> dict[str, object]:
