@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hsis.contracts.uploads import UploadState
-from hsis.errors import Conflict
+from hsis.errors import Conflict, Unavailable
 from hsis_ingest.convert import Conversion
 from hsis_ingest.errors import LeaseLost
 from hsis_ingest.leases import while_leased
@@ -95,9 +95,49 @@ async def test_a_job_that_kills_every_worker_fails_in_the_end(idle_ingest: Inges
         current = await idle_ingest.ended(upload)
     assert (current.state, current.attempts) == (UploadState.FAILED, 3)
     assert current.error.slug == "conversion-interrupted"
-    await asyncio.sleep(0)
+    assert current.expires_at is not None  # its files are kept: it may not be their fault
+    monkeypatch.undo()
+    await idle_ingest.client.retry(upload.id, token=idle_ingest.admin_token)
     async with replica(idle_ingest):
-        await idle_ingest.emptied(f"raw/{COLLECTION}/{upload.id}/", f"cubes/{COLLECTION}/deadly/")
+        current = await idle_ingest.ended(upload)
+    assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 1)
+    with pytest.raises(Conflict, match="not failed"):
+        await idle_ingest.client.retry(upload.id, token=idle_ingest.admin_token)
+
+
+async def test_an_outage_is_no_attempt(idle_ingest: Ingest, monkeypatch):
+    run, calls = Conversion.run, 0
+
+    async def away_at_first(self):
+        nonlocal calls
+        calls += 1
+        if calls < 6:
+            raise Unavailable("storage-proxy does not answer.")
+        return await run(self)
+
+    monkeypatch.setattr(Conversion, "run", away_at_first)
+    upload = await send(idle_ingest, "patient")
+    async with replica(idle_ingest, outage_delay_s=0.05):
+        current = await idle_ingest.ended(upload)
+    assert calls == 6
+    assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 1)
+
+
+async def test_files_outlive_our_own_fault_for_a_while(idle_ingest: Ingest, monkeypatch):
+    async def broken(self):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Conversion, "run", broken)
+    upload = await send(idle_ingest, "kept")
+    prefix = f"raw/{COLLECTION}/{upload.id}/"
+    async with replica(idle_ingest, retry_delay_s=0, upload_ttl_s=1):
+        current = await idle_ingest.ended(upload)
+        assert (current.state, current.attempts) == (UploadState.FAILED, 3)
+        assert current.error.slug == "internal"
+        assert await idle_ingest.keys(prefix) == [prefix + "a.npy"]
+        await idle_ingest.emptied(prefix)
+    with pytest.raises(Conflict, match="not kept"):
+        await idle_ingest.client.retry(upload.id, token=idle_ingest.admin_token)
 
 
 async def test_an_item_made_in_the_meantime_is_left_alone(idle_ingest: Ingest):

@@ -1,25 +1,30 @@
-"""Removing what is stored for nothing: failed uploads, given-up ones, removed items."""
+"""Removing what is stored for nothing: failed uploads, given-up ones, transfers, removed items."""
 
+import logging
 from uuid import UUID
 
 import asyncpg
 
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import item_prefix, raw_prefix
-from hsis.errors import NotFound, Problem
+from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
+from hsis.errors import DomainError, NotFound, Problem
 from hsis.service.postgres import transaction
-from hsis_ingest import queue, repository
+from hsis_ingest import queue, repository, transfer_sweep
 from hsis_ingest.locks import item_lock
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
+from hsis_ingest.transfer_sweep import Leftover
+
+logger = logging.getLogger(__name__)
 
 BATCH = 100
 ABANDONED = Problem(
     type="urn:hsis:problem:conversion-interrupted",
     title="The conversion did not end",
     status=500,
-    detail="Every attempt at the conversion was interrupted; upload the files again.",
+    detail="Every attempt at the conversion was interrupted. The files are kept for a while: "
+    "POST to the upload's /retry converts them again.",
 )
 
 
@@ -42,12 +47,26 @@ class Cleaner:
         """One round over everything."""
         async with transaction(self._pool) as db:
             await repository.expire(db)
-            await queue.fail_abandoned(db, self._settings.max_attempts, ABANDONED)
+            await transfer_sweep.expire(db)
+            await queue.fail_abandoned(
+                db, self._settings.max_attempts, ABANDONED, self._settings.upload_ttl_s
+            )
+            leftovers = await transfer_sweep.to_purge(db, BATCH)
+        for leftover in leftovers:
+            await self._purge_transfer(leftover)
+        async with transaction(self._pool) as db:
             rows = await repository.to_purge(db, BATCH)
         for row in rows:
             await self.purge(row)
         for removed in await self._catalog.removed_items():
-            await self._remove_item(removed)
+            try:
+                await self._remove_item(removed)
+            except DomainError as error:  # the others are not to wait for this one
+                logger.warning(
+                    "a removed item cannot be cleaned up: %s",
+                    error.detail,
+                    extra={"collection": removed["collection"], "item": removed["item"]},
+                )
 
     async def purge(self, upload: UploadRow) -> None:
         """Remove the originals of a failed upload, and what its conversion wrote."""
@@ -58,6 +77,17 @@ class Cleaner:
                     await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))
         async with transaction(self._pool) as db:
             await repository.purged(db, upload.id)
+
+    async def _purge_transfer(self, leftover: Leftover) -> None:
+        """Remove what a transfer has beside the file that it made."""
+        if leftover.parts_upload is not None:
+            await self._storage.abort_parts(leftover.key, leftover.parts_upload)
+        elif leftover.discarded and not leftover.shared:
+            # One may have been begun by a process that was killed before it could note it.
+            await self._storage.abort_parts(leftover.key)
+        await self._storage.delete_prefix(staging_prefix(str(leftover.id)))
+        async with transaction(self._pool) as db:
+            await transfer_sweep.purged(db, leftover.id)
 
     async def prepare_item(self, collection: str, item: str) -> None:
         """Before a conversion writes: remove what an earlier item or attempt left."""

@@ -25,6 +25,7 @@ async def while_leased(
         await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
+        renewing.result()  # what no lease explains is raised as what it is
         raise LeaseLost
     finally:
         for task in (renewing, working):

@@ -100,24 +100,47 @@ async def retry(db: asyncpg.Connection, token: UUID, delay_s: float) -> bool:
     )
 
 
-async def give_back(db: asyncpg.Connection, token: UUID) -> None:
-    """Put the job back as if it had not been tried: its worker shuts down."""
+async def give_back(db: asyncpg.Connection, token: UUID, delay_s: float = 0.0) -> None:
+    """Put the job back as if it had not been tried: its worker shuts down, or another part of the
+    platform is away, which is no fault of the job."""
     await db.execute(
         "UPDATE uploads SET state = 'queued', lease_token = NULL, lease_until = NULL,"
-        " attempts = attempts - 1, run_after = now()"
+        " attempts = attempts - 1, run_after = now() + make_interval(secs => $2)"
         " WHERE lease_token = $1 AND state = 'converting'",
         token,
+        delay_s,
     )
 
 
-async def fail_abandoned(db: asyncpg.Connection, max_attempts: int, problem: Problem) -> int:
-    """Fail the jobs whose every attempt ended without a word; how many."""
+async def fail(db: asyncpg.Connection, token: UUID, problem: Problem, keep_s: float) -> bool:
+    """End the job badly for a reason that may not lie in its files: these are kept for `keep_s`,
+    so that it can be tried again (repository.requeue). False where the lease is lost."""
+    return (
+        await db.fetchval(
+            "UPDATE uploads SET state = 'failed', error = $2, purge = true,"
+            " expires_at = now() + make_interval(secs => $3),"
+            " lease_token = NULL, lease_until = NULL"
+            " WHERE lease_token = $1 AND state = 'converting' RETURNING true",
+            token,
+            problem.model_dump_json(exclude_none=True),
+            keep_s,
+        )
+        or False
+    )
+
+
+async def fail_abandoned(
+    db: asyncpg.Connection, max_attempts: int, problem: Problem, keep_s: float
+) -> int:
+    """Fail the jobs whose every attempt ended without a word, as `fail` does; how many."""
     rows = await db.fetch(
         "UPDATE uploads SET state = 'failed', error = $2, purge = true,"
+        " expires_at = now() + make_interval(secs => $3),"
         " lease_token = NULL, lease_until = NULL"
         " WHERE state = 'converting' AND lease_until < now() AND attempts >= $1 AND NOT purge"
         " RETURNING id",
         max_attempts,
         problem.model_dump_json(exclude_none=True),
+        keep_s,
     )
     return len(rows)

@@ -11,13 +11,24 @@ from hsis_ingest.rows import UploadRow, upload_of
 
 
 async def create(
-    db: asyncpg.Connection, upload: UUID, item: str, request: UploadRequest, ttl_s: float
+    db: asyncpg.Connection,
+    upload: UUID,
+    item: str,
+    request: UploadRequest,
+    ttl_s: float,
+    *,
+    owner: str | None = None,
+    group: str | None = None,
 ) -> None:
-    """Note an upload and its files; Conflict where another is making the same item."""
+    """Note an upload and its files; Conflict where another is making the same item.
+
+    `owner` and `group` are of one that a tus client's file makes.
+    """
     try:
         await db.execute(
-            "INSERT INTO uploads (id, collection, item, axes, variable, rows, columns, expires_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))",
+            "INSERT INTO uploads (id, collection, item, axes, variable, rows, columns, expires_at,"
+            " owner, group_name, named)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9, $10, $11)",
             upload,
             request.collection,
             item,
@@ -26,15 +37,23 @@ async def create(
             request.rows,
             request.columns,
             ttl_s,
+            owner,
+            group,
+            request.id is not None,
         )
     except asyncpg.UniqueViolationError:
-        raise Conflict(
-            f"Another upload is making the item {item!r} in {request.collection!r}; "
-            "wait for it, delete it, or give another id."
-        ) from None
+        raise item_taken(request.collection, item) from None
     await db.executemany(
         "INSERT INTO files (upload, position, name, declared_size) VALUES ($1, $2, $3, $4)",
         [(upload, place, file.name, file.size) for place, file in enumerate(request.files)],
+    )
+
+
+def item_taken(collection: str, item: str) -> Conflict:
+    """The error where another upload is making the same item."""
+    return Conflict(
+        f"Another upload is making the item {item!r} in {collection!r}; "
+        "wait for it, delete it, or give another id."
     )
 
 
@@ -79,13 +98,15 @@ async def is_active(
 async def claim_file(
     db: asyncpg.Connection, upload: UUID, name: str, token: UUID, lease_s: float
 ) -> bool:
-    """Take the right to send a file; False where another request has it."""
+    """Take the right to send a file; False where another request or a transfer has it."""
     return (
         await db.fetchval(
             "UPDATE files SET receive_token = $3,"
             " receive_until = now() + make_interval(secs => $4)"
             " WHERE upload = $1 AND name = $2 AND sha256 IS NULL"
-            " AND (receive_until IS NULL OR receive_until < now()) RETURNING true",
+            " AND (receive_until IS NULL OR receive_until < now()) AND EXISTS"
+            " (SELECT 1 FROM uploads WHERE id = $1 AND state = 'receiving' FOR SHARE)"
+            " RETURNING true",
             upload,
             name,
             token,
@@ -142,19 +163,39 @@ async def finish_file(
     )
     if not done:
         return False
-    await db.execute(
-        "UPDATE uploads SET state = 'queued', expires_at = NULL, run_after = now()"
-        " WHERE id = $1"
-        " AND NOT EXISTS (SELECT 1 FROM files WHERE upload = $1 AND sha256 IS NULL)",
-        upload,
-    )
+    await queue_if_complete(db, upload, 0)
     return True
+
+
+async def queue_if_complete(db: asyncpg.Connection, upload: UUID, group_wait_s: float) -> None:
+    """Queue the conversion of an upload whose files are all stored.
+
+    One whose files come one by one waits `group_wait_s`, in which a further one may be created.
+    """
+    await db.execute(
+        "UPDATE uploads SET state = 'queued', expires_at = NULL, run_after = now() +"
+        " CASE WHEN group_name IS NULL THEN interval '0' ELSE make_interval(secs => $2) END"
+        " WHERE id = $1 AND state = 'receiving'"
+        " AND EXISTS (SELECT 1 FROM files WHERE upload = $1)"
+        " AND NOT EXISTS (SELECT 1 FROM files WHERE upload = $1 AND size IS NULL)",
+        upload,
+        group_wait_s,
+    )
+
+
+async def note_sha256(db: asyncpg.Connection, upload: UUID, name: str, sha256: str) -> None:
+    """Note a stored file's checksum that was computed later."""
+    await db.execute(
+        "UPDATE files SET sha256 = $3 WHERE upload = $1 AND name = $2", upload, name, sha256
+    )
 
 
 async def discard(db: asyncpg.Connection, upload: UUID) -> None:
     """Give an upload up: unseen from now on, its objects to be removed."""
     await db.execute(
-        "UPDATE uploads SET state = 'failed', purge = true, discarded = true WHERE id = $1", upload
+        "UPDATE uploads SET state = 'failed', purge = true, discarded = true, expires_at = NULL"
+        " WHERE id = $1",
+        upload,
     )
 
 
@@ -166,20 +207,26 @@ async def expire(db: asyncpg.Connection) -> int:
     rows = await db.fetch(
         "UPDATE uploads SET state = 'failed', purge = true, discarded = true"
         " WHERE state = 'receiving' AND expires_at < now() AND NOT EXISTS"
-        " (SELECT 1 FROM files WHERE upload = id AND receive_until > now()) RETURNING id"
+        " (SELECT 1 FROM files WHERE upload = uploads.id AND receive_until > now())"
+        " AND NOT EXISTS"
+        " (SELECT 1 FROM transfers WHERE upload = uploads.id AND lease_until > now())"
+        " RETURNING id"
     )
     return len(rows)
 
 
 async def to_purge(db: asyncpg.Connection, limit: int) -> list[UploadRow]:
-    """Failed uploads whose objects are still to be removed.
+    """Failed uploads whose objects are now to be removed.
 
-    None with a file still arriving, and none that a living worker is just removing.
+    None with a file still arriving or a transfer not yet swept, and none that a living worker is
+    just removing.
     """
     rows = await db.fetch(
-        "SELECT * FROM uploads WHERE purge"
+        "SELECT * FROM uploads WHERE purge AND (expires_at IS NULL OR expires_at < now())"
         " AND (lease_until IS NULL OR lease_until < now()) AND NOT EXISTS"
-        " (SELECT 1 FROM files WHERE upload = id AND receive_until > now())"
+        " (SELECT 1 FROM files WHERE upload = uploads.id AND receive_until > now())"
+        " AND NOT EXISTS (SELECT 1 FROM transfers WHERE upload = uploads.id"
+        "  AND (purge OR state = 'receiving'))"
         " ORDER BY created_at LIMIT $1",
         limit,
     )
@@ -190,10 +237,27 @@ async def purged(db: asyncpg.Connection, upload: UUID) -> None:
     """Nothing is stored for it any more: forget a given-up upload, keep a failed one's story."""
     await db.execute("DELETE FROM uploads WHERE id = $1 AND discarded", upload)
     await db.execute(
-        "UPDATE uploads SET state = 'failed', purge = false, lease_token = NULL, lease_until = NULL"
-        " WHERE id = $1 AND purge",
+        "UPDATE uploads SET state = 'failed', purge = false, lease_token = NULL,"
+        " lease_until = NULL, expires_at = NULL WHERE id = $1 AND purge",
         upload,
     )
+
+
+async def requeue(db: asyncpg.Connection, upload: UUID) -> None:
+    """Convert a failed upload once more; Conflict where its files are not kept, or another is
+    making the item."""
+    try:
+        done = await db.fetchval(
+            "UPDATE uploads SET state = 'queued', attempts = 0, progress = 0, error = NULL,"
+            " purge = false, expires_at = NULL, run_after = now()"
+            " WHERE id = $1 AND state = 'failed' AND purge AND NOT discarded"
+            " AND expires_at > now() RETURNING true",
+            upload,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Conflict("Another upload is making the same item.") from None
+    if not done:
+        raise Conflict("The files of this upload are not kept, or it has not failed.")
 
 
 async def _with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UploadRow]:

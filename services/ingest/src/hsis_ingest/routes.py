@@ -64,6 +64,13 @@ async def put_file(
     )
 
 
+@router.post("/{upload}/retry")
+async def retry_upload(state: AppState, caller: RequiredCaller, upload: UUID) -> Upload:
+    """Convert a failed upload again whose files are kept, as `expires_at` tells."""
+    await uploads.visible(state, caller, upload, Role.EDITOR)
+    return await uploads.retry(state, upload)
+
+
 @router.delete("/{upload}", status_code=204)
 async def delete_upload(state: AppState, caller: RequiredCaller, upload: UUID) -> None:
     """Give an unfinished or failed upload up; what was stored for it is removed."""

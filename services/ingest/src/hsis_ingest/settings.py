@@ -27,13 +27,30 @@ class Settings(DatabaseSettings):
     retry_delay_s: float = Field(
         default=2.0, ge=0, description="Wait before the second attempt; twice before the third"
     )
+    outage_delay_s: float = Field(
+        default=15.0, ge=0, description="Wait before the next attempt while another part is away"
+    )
     upload_ttl_s: float = Field(
-        default=86_400.0, gt=0, description="An upload that is not complete by then is removed"
+        default=86_400.0,
+        gt=0,
+        description="An upload that is not complete by then is removed; so are, after as long, "
+        "the files of a conversion that failed without being at fault",
     )
     max_document_bytes: int = Field(
         default=16 * MIB, ge=1024, description="Largest body of a request that is no file"
     )
     max_upload_bytes: int = Field(default=64 * GIB, ge=1, description="All files of an upload")
+    transfer_part_bytes: int = Field(
+        default=8 * MIB,
+        ge=5 * MIB,
+        description="Of a resumable upload, stored at once; it holds two in memory",
+    )
+    transfer_idle_s: float = Field(
+        default=30.0, gt=0, description="Longest silence of a client that sends"
+    )
+    group_wait_s: float = Field(
+        default=5.0, ge=0, description="Wait for another file of a group after its last one"
+    )
     conversion_memory_bytes: int = Field(
         default=256 * MIB, ge=MIB, description="Values of a cube held at once, about"
     )

@@ -17,11 +17,13 @@ from hsis.errors import (
     COMMON_PROBLEMS,
     Conflict,
     DomainError,
+    Forbidden,
     InvalidInput,
     NotFound,
     Problem,
     ProblemType,
     TooLarge,
+    Unauthenticated,
     Unavailable,
     problem_type,
 )
@@ -40,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 FINAL = (InputFault, InvalidInput, TooLarge, Conflict)
 """Faults that another attempt does not cure."""
+AWAY = (Unavailable, Unauthenticated, Forbidden)
+"""What is wrong with the platform and not with the upload."""
 INTERNAL = ProblemType(500, "internal", "Something failed inside")
 
 
@@ -171,26 +175,37 @@ class Worker:
             return await queue.renew(db, token, self._settings.lease_s)
 
     async def _end_badly(self, upload: UploadRow, token: UUID, error: Exception) -> None:
-        """Fail for good where trying again is useless, else put the job back."""
-        final = isinstance(error, FINAL) or upload.attempts >= self._settings.max_attempts
-        if not isinstance(error, DomainError):
-            logger.error("a conversion failed unexpectedly", exc_info=error)
-        if not final:
-            logger.warning("the conversion is tried again", extra={"upload": str(upload.id)})
+        """Fail for good where trying again is useless, else put the job back. Originals are only
+        removed at once where they are at fault."""
+        settings, extra = self._settings, {"upload": str(upload.id)}
+        if isinstance(error, AWAY):
+            logger.warning("the conversion waits: %s", error.detail, extra=extra)
             async with transaction(self._pool) as db:
-                await queue.retry(db, token, self._settings.retry_delay_s * upload.attempts)
+                await queue.give_back(db, token, settings.outage_delay_s)
             return
-        logger.warning("the conversion failed", extra={"upload": str(upload.id)})
+        if isinstance(error, FINAL):
+            logger.warning("the conversion failed", extra=extra)
+            async with transaction(self._pool) as db:
+                condemned = await queue.condemn(db, token, problem_for(error))
+            if condemned:
+                await self._cleaner.purge(upload)
+            return
+        logger.error("a conversion failed unexpectedly", exc_info=error, extra=extra)
         async with transaction(self._pool) as db:
-            condemned = await queue.condemn(db, token, problem_for(error))
-        if condemned:
-            await self._cleaner.purge(upload)
+            if upload.attempts < settings.max_attempts:
+                await queue.retry(db, token, settings.retry_delay_s * upload.attempts)
+            else:
+                await queue.fail(db, token, problem_for(error), settings.upload_ttl_s)
 
 
 def problem_for(error: Exception) -> Problem:
     """The problem document kept with a failed upload; an unexpected error tells nothing of it."""
     if not isinstance(error, DomainError):
-        return Problem.of(INTERNAL, "An unexpected error; the logs of ingest say more.")
+        return Problem.of(
+            INTERNAL,
+            "An unexpected error; the logs of ingest say more. The files are kept for a while: "
+            "POST to the upload's /retry converts them again.",
+        )
     return Problem.of(problem_type({**COMMON_PROBLEMS, **PROBLEMS}, error), error.detail)
 
 

@@ -44,6 +44,11 @@ class IngestClient(BaseClient):
         response = await self._request("GET", f"/uploads/{upload}", token=token)
         return Upload.model_validate_json(response.content)
 
+    async def retry(self, upload: str, *, token: str | None = None) -> Upload:
+        """Convert a failed upload again; Conflict where its files are not kept any more."""
+        response = await self._request("POST", f"/uploads/{upload}/retry", token=token)
+        return Upload.model_validate_json(response.content)
+
     async def delete(self, upload: str, *, token: str | None = None) -> None:
         """Give an unfinished or failed upload up; what was stored for it is removed."""
         await self._request("DELETE", f"/uploads/{upload}", token=token)

@@ -73,4 +73,7 @@ class Upload(BaseModel):
     attempts: int = 0
     error: Problem | None = None
     created_at: datetime
-    expires_at: datetime | None = None
+    expires_at: datetime | None = Field(
+        default=None,
+        description="When an unfinished upload is given up, or a failed one's files are removed",
+    )
