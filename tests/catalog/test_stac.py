@@ -12,6 +12,7 @@ from tests.catalog.conftest import Catalog
 from tests.catalog.documents import item
 
 ITEMS = "/stac/collections/private/items"
+UPLOAD = "5a7f2c1e-8d3b-4c6a-9e10-2b4f6d8a0c3e"
 
 
 async def test_an_item_comes_back_with_its_bands_and_absolute_links(catalog: Catalog) -> None:
@@ -139,9 +140,11 @@ async def test_a_body_that_is_no_object_is_refused(catalog: Catalog, body: bytes
 async def test_a_removed_item_waits_in_the_outbox(catalog: Catalog) -> None:
     document = item("gone")
     document["assets"] |= {
-        "original": {"href": "/blobs/raw/private/upload-1/a.hdr"},
-        "original-2": {"href": "/blobs/raw/private/upload-1/a.img"},
-        "foreign": {"href": "/blobs/raw/another/upload-2/a.img"},
+        "original": {"href": f"/blobs/raw/private/{UPLOAD}/a.hdr"},
+        "original-2": {"href": f"/blobs/raw/private/{UPLOAD}/a.img"},
+        "foreign": {"href": f"/blobs/raw/another/{UPLOAD}/a.img"},
+        "up": {"href": "/blobs/raw/private/../a.img"},
+        "reserved": {"href": "/blobs/raw/private/.rclone_temp_x/a.img"},
         "whole": {"href": "/blobs/raw/private/"},
         "outside": {"href": "https://elsewhere.example/blobs/raw/private/upload-3/a"},
     }
@@ -157,7 +160,20 @@ async def test_a_removed_item_waits_in_the_outbox(catalog: Catalog) -> None:
         found = await catalog.done("service", "GET", f"/stac/removed-items?{other}")
         assert found == {"removed": []}
     assert entry["collection"] == "private"
-    assert entry["raw_prefixes"] == ["raw/private/upload-1/"]
+    assert entry["prefixes"] == ["cubes/private/gone/", f"raw/private/{UPLOAD}/"]
+
+    async def used(prefix: str) -> bool:
+        answer = await catalog.done("service", "GET", f"/stac/stored-prefixes?prefix={prefix}")
+        return bool(answer["used"])
+
+    prefixes = (f"raw/private/{UPLOAD}/", "cubes/private/gone/", f"raw/another/{UPLOAD}/")
+    assert [await used(prefix) for prefix in prefixes] == [False, False, False]
+    renamed = document | {"id": "renamed"}
+    await catalog.done("edda", "POST", ITEMS, renamed)
+    assert [await used(prefix) for prefix in prefixes] == [True, True, False]
+    await catalog.done("edda", "PUT", ITEMS + "/renamed", renamed | {"assets": {}})
+    assert [await used(prefix) for prefix in prefixes] == [False, False, False]
+    await catalog.done("edda", "DELETE", ITEMS + "/renamed")
     for _ in range(2):
         await catalog.done("service", "DELETE", f"/stac/removed-items/{entry['seq']}")
     removed = (await catalog.done("service", "GET", "/stac/removed-items"))["removed"]

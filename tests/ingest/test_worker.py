@@ -157,6 +157,27 @@ async def test_an_item_made_in_the_meantime_is_left_alone(idle_ingest: Ingest):
     assert item["properties"]["datetime"] == "2024-01-01T00:00:00Z"
 
 
+async def test_what_an_item_under_another_id_uses_is_not_removed(idle_ingest: Ingest):
+    catalog, token = idle_ingest.catalog, idle_ingest.admin_token
+    upload, after = [await send(idle_ingest, item) for item in ("first-name", "after")]
+    async with replica(idle_ingest):
+        await idle_ingest.ended(upload)
+        await idle_ingest.ended(after)
+        item = await catalog.item(COLLECTION, "first-name", token=token)
+        prefixes = (f"raw/{COLLECTION}/{upload.id}/", f"cubes/{COLLECTION}/first-name/")
+        before = [await idle_ingest.keys(prefix) for prefix in prefixes]
+        assert all(before)
+        await catalog.create_item(COLLECTION, item | {"id": "second-name"}, token=token)
+        await catalog.delete_item(COLLECTION, "first-name", token=token)
+        await catalog.delete_item(COLLECTION, "after", token=token)
+        await idle_ingest.emptied(f"raw/{COLLECTION}/{after.id}/")  # they are removed in order
+        assert [await idle_ingest.keys(prefix) for prefix in prefixes] == before
+        again = await idle_ingest.ended(await send(idle_ingest, "first-name"))
+        assert again.error.slug == "conflict"
+        await catalog.delete_item(COLLECTION, "second-name", token=token)
+        await idle_ingest.emptied(*prefixes)
+
+
 async def test_two_workers_share_the_queue(idle_ingest: Ingest):
     sent = [await send(idle_ingest, f"shared-{number}") for number in range(6)]
     async with replica(idle_ingest), replica(idle_ingest):

@@ -8,7 +8,7 @@ import asyncpg
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
-from hsis.errors import DomainError, NotFound, Problem
+from hsis.errors import Conflict, DomainError, Problem
 from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository, transfer_sweep
 from hsis_ingest.locks import item_lock
@@ -90,8 +90,16 @@ class Cleaner:
             await transfer_sweep.purged(db, leftover.id)
 
     async def prepare_item(self, collection: str, item: str) -> None:
-        """Before a conversion writes: remove what an earlier item or attempt left."""
+        """Before a conversion writes: remove what an earlier item or attempt left.
+
+        Conflict where an item of another id uses what is stored under this one.
+        """
         async with item_lock(self._pool, collection, item):
+            if await self._catalog.uses(item_prefix(collection, item)):
+                raise Conflict(
+                    f"What is stored for an earlier item {item!r} is used by an item in "
+                    f"{collection!r}; upload with another id."
+                )
             for removed in await self._catalog.removed_items(collection, item):
                 await self._remove_originals(removed)
             await self._storage.delete_prefix(item_prefix(collection, item))
@@ -104,19 +112,20 @@ class Cleaner:
             await self._remove_originals(removed)
 
     async def _remove_originals(self, removed: dict[str, object]) -> None:
-        prefixes = removed["raw_prefixes"]
+        prefixes = removed["prefixes"]
         assert isinstance(prefixes, list)
         for prefix in prefixes:
-            await self._storage.delete_prefix(prefix)
+            kind, collection, name, _ = prefix.split("/")
+            # The same document may have been stored again, or under another id.
+            if kind == "cubes" and await self._in_use(collection, name):
+                continue
+            if not await self._catalog.uses(prefix):
+                await self._storage.delete_prefix(prefix)
         await self._catalog.forget_removed_item(int(str(removed["seq"])))
 
     async def _in_use(self, collection: str, item: str, but: UUID | None = None) -> bool:
-        """Whether an upload `but` this one makes the item, or it is (again) in the catalog."""
+        """Whether an upload `but` this one makes the item, or what is stored for it is used."""
         async with transaction(self._pool) as db:
             if await repository.is_active(db, collection, item, but):
                 return True
-        try:
-            await self._catalog.item(collection, item)
-        except NotFound:
-            return False
-        return True
+        return await self._catalog.uses(item_prefix(collection, item))

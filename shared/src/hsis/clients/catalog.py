@@ -109,12 +109,18 @@ class CatalogClient(BaseClient):
         self, collection: str | None = None, item: str | None = None
     ) -> list[dict[str, Any]]:
         """Items whose stored objects are still to be removed: `{"seq", "collection", "item",
-        "raw_prefixes"}` each, oldest first; a page of all, or those that had this id. Services
+        "prefixes"}` each, oldest first; a page of all, or those that had this id. Services
         only."""
         query = {"collection": collection, "item": item} if collection and item else {}
         response = await self._request("GET", "/stac/removed-items", params=query)
         found: list[dict[str, Any]] = response.json()["removed"]
         return found
+
+    async def uses(self, prefix: str) -> bool:
+        """Whether any item has files under `raw/<collection>/<upload>/` or
+        `cubes/<collection>/<item>/`. Services only."""
+        response = await self._request("GET", "/stac/stored-prefixes", params={"prefix": prefix})
+        return bool(response.json()["used"])
 
     async def forget_removed_item(self, seq: int) -> None:
         """Tell catalog that nothing of a removed item is stored any more. Services only."""

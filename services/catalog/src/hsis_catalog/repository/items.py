@@ -23,9 +23,10 @@ async def create(connection: Connection, item: NewItem) -> bool:
     try:
         made = await connection.fetchval(
             "INSERT INTO items"
-            " (collection_id, id, document, summary, starts_at, ends_at, footprint)"
-            " VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6,"
-            "  box(point($7::float8, $8::float8), point($9::float8, $10::float8)))"
+            " (collection_id, id, document, summary, starts_at, ends_at, stored_prefixes,"
+            "  footprint)"
+            " VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7,"
+            "  box(point($8::float8, $9::float8), point($10::float8, $11::float8)))"
             " ON CONFLICT (collection_id, id) DO NOTHING RETURNING seq",
             *_values(item),
         )
@@ -38,8 +39,8 @@ async def replace(connection: Connection, item: NewItem) -> bool:
     """False when there is no such item."""
     done = await connection.fetchval(
         "UPDATE items SET document = $3::jsonb, summary = $4::jsonb, starts_at = $5,"
-        "  ends_at = $6,"
-        "  footprint = box(point($7::float8, $8::float8), point($9::float8, $10::float8))"
+        "  ends_at = $6, stored_prefixes = $7,"
+        "  footprint = box(point($8::float8, $9::float8), point($10::float8, $11::float8))"
         " WHERE collection_id = $1 AND id = $2 RETURNING seq",
         *_values(item),
     )
@@ -64,19 +65,30 @@ def _values(item: NewItem) -> tuple[Any, ...]:
         json.dumps(item.summary),
         item.starts_at,
         item.ends_at,
+        item.stored_prefixes,
         *(item.footprint or (None, None, None, None)),
     )
 
 
+async def uses(connection: Connection, prefix: str) -> bool:
+    """Whether an asset of any item lies under a prefix `raw/<collection>/<upload>/` or
+    `cubes/<collection>/<item>/`."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM items WHERE stored_prefixes @> ARRAY[$1::text])", prefix
+        )
+    )
+
+
 async def remember_removed(
-    connection: Connection, collection: str, item: str, raw_prefixes: list[str]
+    connection: Connection, collection: str, item: str, prefixes: list[str]
 ) -> None:
     """Put an item into the outbox of those whose stored objects are to be removed."""
     await connection.execute(
-        "INSERT INTO removed_items (collection, item, raw_prefixes) VALUES ($1, $2, $3)",
+        "INSERT INTO removed_items (collection, item, prefixes) VALUES ($1, $2, $3)",
         collection,
         item,
-        raw_prefixes,
+        prefixes,
     )
 
 
@@ -85,7 +97,7 @@ async def removed(
 ) -> list[dict[str, Any]]:
     """The oldest entries of the outbox; of one item, where its collection and id are given."""
     rows = await connection.fetch(
-        "SELECT seq, collection, item, raw_prefixes FROM removed_items"
+        "SELECT seq, collection, item, prefixes FROM removed_items"
         " WHERE ($1::text IS NULL OR collection = $1) AND ($2::text IS NULL OR item = $2)"
         " ORDER BY seq LIMIT $3",
         collection,

@@ -21,7 +21,7 @@ from hsis_catalog.routes.stac_collections import reach_of
 from hsis_catalog.stac import answers
 from hsis_catalog.stac.answers import GEOJSON
 from hsis_catalog.stac.documents import read_json
-from hsis_catalog.stac.items import item_of, raw_prefixes
+from hsis_catalog.stac.items import item_of, removable_prefixes
 from hsis_catalog.stac.query import ItemQuery, from_body, from_parameters, page_token
 from hsis_catalog.state import CatalogState, State
 
@@ -129,7 +129,7 @@ async def delete_item(
         document = await items.delete(connection, collection, item)
         if document is None:
             raise _no_item(collection, item)
-        await items.remember_removed(connection, collection, item, raw_prefixes(document))
+        await items.remember_removed(connection, collection, item, removable_prefixes(document))
     return Response(status_code=204)
 
 

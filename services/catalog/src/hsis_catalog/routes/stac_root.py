@@ -40,6 +40,14 @@ async def removed_items(
         return {"removed": await items.removed(connection, collection, item, OUTBOX_PAGE)}
 
 
+@router.get("/stored-prefixes", include_in_schema=False)
+async def stored_prefix(state: CatalogState, _: ServiceCaller, prefix: str) -> dict[str, bool]:
+    """Whether any item has files under `raw/<collection>/<upload>/` or
+    `cubes/<collection>/<item>/`: these are not to be removed. For services."""
+    async with transaction(state.pool) as connection:
+        return {"used": await items.uses(connection, prefix)}
+
+
 @router.delete("/removed-items/{seq}", include_in_schema=False)
 async def forget_removed_item(
     state: CatalogState, _: ServiceCaller, seq: Annotated[int, Path(ge=0, lt=2**63)]

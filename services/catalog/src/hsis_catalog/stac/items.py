@@ -1,10 +1,12 @@
 """STAC Items as they come in, checked and made ready to be stored."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from hsis.contracts.blobs import collection_of_key
+from hsis.contracts.ids import ID_PATTERN
 from hsis_catalog.errors import InvalidDocument
 from hsis_catalog.stac.boxes import Box, box_of
 from hsis_catalog.stac.documents import (
@@ -18,6 +20,8 @@ from hsis_catalog.stac.documents import (
 )
 from hsis_catalog.stac.geometries import geometry_of
 
+_STORED_PREFIX = re.compile(r"/blobs/((?:raw|cubes)/([^/]+)/[^/]+/)")
+
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
@@ -30,6 +34,7 @@ class NewItem:
     starts_at: datetime
     ends_at: datetime
     footprint: Box | None
+    stored_prefixes: list[str]
 
 
 def item_of(document: Document, collection: str, origin: str) -> NewItem:
@@ -55,6 +60,7 @@ def item_of(document: Document, collection: str, origin: str) -> NewItem:
         starts_at=starts_at,
         ends_at=ends_at,
         footprint=_footprint(document),
+        stored_prefixes=stored_prefixes(kept),
     )
 
 
@@ -66,19 +72,30 @@ def without_bands(assets: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def raw_prefixes(document: Document) -> list[str]:
-    """Where the item's original files lie: `raw/<collection>/<upload>/` of its own collection.
+def stored_prefixes(document: Document) -> list[str]:
+    """Where the item's files lie: `raw/<collection>/<upload>/`, `cubes/<collection>/<item>/`.
 
-    An href into another collection is not believed: whoever may write here may not remove there.
+    An href into another collection is not believed: whoever may write here may neither remove
+    there nor keep others from it.
     """
-    found = set()
-    for asset in document["assets"].values():
-        key = asset["href"].removeprefix("/blobs/")
-        parts = key.split("/")
-        own = collection_of_key(key) == document["collection"]
-        if key != asset["href"] and own and parts[0] == "raw" and len(parts) > 3:
-            found.add("/".join(parts[:3]) + "/")
-    return sorted(prefix for prefix in found if not prefix.endswith("//"))
+    hrefs = (asset["href"] for asset in document["assets"].values())
+    found = (_STORED_PREFIX.match(href) for href in hrefs)
+    return sorted({match[1] for match in found if match and match[2] == document["collection"]})
+
+
+def removable_prefixes(document: Document) -> list[str]:
+    """What may go with the item: files that an upload has stored, and cubes."""
+    return [prefix for prefix in stored_prefixes(document) if _is_ours(*prefix.split("/")[::2])]
+
+
+def _is_ours(kind: str, name: str) -> bool:
+    """Whether ingest made `raw/…/<name>/` or `cubes/…/<name>/`; others are their users'."""
+    if kind == "cubes":
+        return re.fullmatch(ID_PATTERN, name) is not None
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
 
 
 def _times(document: Document) -> tuple[datetime, datetime]:
