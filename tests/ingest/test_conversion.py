@@ -123,6 +123,24 @@ async def test_many_windows_in_little_memory(ingest: Ingest, axes):
     np.testing.assert_array_equal(stored, values)
 
 
+async def test_a_swath_without_a_grid_has_its_outline(ingest: Ingest):
+    values = np.random.default_rng(4).integers(0, 99, (40, 30, 5)).astype(np.uint16)
+    row, column = np.mgrid[0:40, 0:30]
+
+    def write(file):
+        file.create_dataset("cube", data=values, chunks=(16, 30, 5), compression="gzip")
+        file["location/lon"] = 20 + column / 29 + row / 390
+        file["location/lat"] = 60 - row / 39
+
+    await converted(ingest, {"swath.h5": h5(write).content})
+    item = await ingest.catalog.item(COLLECTION, "swath", token=ingest.admin_token)
+    assert item["bbox"] == pytest.approx([20, 59, 21.1, 60])
+    ring = [[20, 60], [20.1, 59], [21.1, 59], [21, 60], [20, 60]]
+    np.testing.assert_allclose(item["geometry"]["coordinates"][0], ring)
+    assert "proj:transform" not in item["properties"]
+    np.testing.assert_array_equal(await stored_values(ingest, "swath"), values.transpose(2, 0, 1))
+
+
 async def test_real_files_are_stored_bit_for_bit(ingest: Ingest, data_folder):
     enmap = data_folder / "enmap_potsdam" / "images" / "enmap_potsdam_tile_128_0.tif"
     corn = sorted((data_folder / "corn_kernel").glob("corn*"))

@@ -74,6 +74,7 @@ class Conversion:
                 info,
                 source.acquired_at,
                 source.format_name,
+                source.outline,
             )
         finally:
             for file in files:

@@ -9,10 +9,11 @@ from hsis_ingest.errors import (
     UnknownFormat,
     UnsupportedFormat,
 )
-from hsis_ingest.formats import geotiff, hdf5_file, npy
+from hsis_ingest.formats import enmap, geotiff, hdf5_file, npy
+from hsis_ingest.formats.enmap import EnmapSource
 from hsis_ingest.formats.envi import EnviSource
 from hsis_ingest.formats.geotiff import GeoTiffSource
-from hsis_ingest.formats.hdf5 import Hdf5Source
+from hsis_ingest.formats.hdf5_layouts import open_hdf5
 from hsis_ingest.formats.matlab import MatlabSource
 from hsis_ingest.formats.matlab73 import Matlab73Source
 from hsis_ingest.formats.npy import NpySource
@@ -20,7 +21,7 @@ from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
 
 HEAD_BYTES = 520
 RAW_SUFFIXES = frozenset({"raw", "img", "bil", "bip", "bsq", "dat", "bin", "cube", "envi"})
-KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4 and .npy"
+KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4, EnMAP and .npy"
 
 
 def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
@@ -29,6 +30,9 @@ def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
     Raises an InputFault that says what is wrong and what would be right.
     """
     kinds = {file.name: kind_of(file) for file in files}
+    product = _enmap_product(files, options)
+    if product is not None:
+        return product
     headers = [file for file in files if kinds[file.name] == "envi"]
     if headers:
         return _open_envi(headers, [file for file in files if file not in headers])
@@ -61,14 +65,33 @@ def kind_of(file: ByteSource) -> str | None:
 
 def _open_single(file: ByteSource, kind: str | None, options: ReadOptions) -> Source:
     if kind == "tiff":
-        return GeoTiffSource(file)
+        return GeoTiffSource(file, options)
     if kind == "npy":
         return NpySource(file, options)
     if kind == "matlab":
         return MatlabSource(file, options)
     if kind == "matlab-hdf5":
         return Matlab73Source(file, options)
-    return Hdf5Source(file, options)
+    return open_hdf5(file, options)
+
+
+def _enmap_product(files: Sequence[ByteSource], options: ReadOptions) -> Source | None:
+    """The image of an EnMAP product among its files; None where there is no metadata of one."""
+    metadata = [
+        file
+        for file in files
+        if file.name.upper().endswith(enmap.METADATA_END)
+        and file.read_at(0, 256).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
+    ]
+    if not metadata:
+        return None
+    images = [file for file in files if file.name.upper().endswith(enmap.IMAGE_END)]
+    if len(metadata) != 1 or len(images) != 1:
+        raise MissingData(
+            f"{metadata[0].name} is the metadata of an EnMAP product; its one image "
+            f"…-{enmap.IMAGE_END} (level 1C or 2A) in the same upload is right."
+        )
+    return EnmapSource(metadata[0], images[0], options)
 
 
 def _open_envi(headers: Sequence[ByteSource], others: Sequence[ByteSource]) -> Source:

@@ -1,5 +1,6 @@
 """Where a cube lies on the earth."""
 
+import dataclasses
 import math
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,7 @@ from rasterio.warp import transform, transform_geom
 from hsis.cube.layout import CubeInfo
 from hsis.cube.stac import Footprint
 from hsis_ingest.formats.gdal_file import GDAL_ERRORS
+from hsis_ingest.formats.source import Outline
 
 WGS84 = "EPSG:4326"
 POINTS_PER_EDGE = 21
@@ -19,36 +21,51 @@ DECIMALS = 7
 """Of a degree: about 1 cm."""
 
 
-def footprint(info: CubeInfo) -> Footprint | None:
-    """The outline of a cube with CRS and transform; None where it has none, or lies nowhere."""
+def footprint(info: CubeInfo, outline: Outline | None = None) -> Footprint | None:
+    """The outline of a cube with CRS and transform, else the given one; None where there is none,
+    or it lies nowhere."""
     if info.crs_wkt is None or info.transform is None:
-        return None
+        found = _of_ring(WGS84, [*outline, outline[0]]) if outline else None
+        return dataclasses.replace(found, proj_code=None) if found else None
     a, b, c, d, e, f = info.transform
     _, rows, columns = info.shape
     corners = [(0, 0), (0, rows), (columns, rows), (columns, 0), (0, 0)]
-    ring = [(a * x + b * y + c, d * x + e * y + f) for x, y in corners]
+    return _of_ring(info.crs_wkt, [(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
+
+
+def _of_ring(crs_text: str, ring: list[tuple[float, float]]) -> Footprint | None:
     with rasterio.Env():
         try:
-            crs = CRS.from_wkt(info.crs_wkt)
-            polygon = {"type": "Polygon", "coordinates": [ring]}
-            geometry: dict[str, Any] = transform_geom(crs, WGS84, polygon, precision=DECIMALS)
-            longitudes, latitudes = transform(crs, WGS84, *_along(ring))
+            crs = CRS.from_user_input(crs_text)
+            outline = transform(crs, WGS84, *zip(*ring, strict=True))
+            edges = transform(crs, WGS84, *_along(ring))
             code = crs.to_epsg()
         except GDAL_ERRORS:
             return None
-    values = [*longitudes, *latitudes]
-    if not values or not all(map(math.isfinite, values)):
+    if not all(math.isfinite(value) for values in (*outline, *edges) for value in values):
         return None
-    west, east = min(longitudes), max(longitudes)
-    if east - west > 180:  # across the antimeridian, GeoJSON has west > east
-        west = min(value for value in longitudes if value > 0)
-        east = max(value for value in longitudes if value <= 0)
-    bbox = (west, min(latitudes), east, max(latitudes))
-    return Footprint(
-        geometry={"type": geometry["type"], "coordinates": geometry["coordinates"]},
-        bbox=bbox,
-        proj_code=f"EPSG:{code}" if code else None,
-    )
+    geometry, bbox = _on_the_globe(_positions(outline), _positions(edges))
+    return Footprint(geometry, bbox, f"EPSG:{code}" if code else None)
+
+
+def _on_the_globe(outline: Ring, edges: Ring) -> tuple[dict[str, Any], Box]:
+    """GeoJSON and bbox of a ring in degrees, given by its corners and by points along its edges:
+    cut where it crosses the antimeridian, closed where a pole is inside. West is greater than east
+    in the bbox of what crosses the antimeridian (RFC 7946)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", antimeridian.FixWindingWarning)
+        whole: dict[str, Any] = antimeridian.fix_geojson(
+            {"type": "Polygon", "coordinates": [edges]}, great_circle=False
+        )
+    longitudes, latitudes = zip(*edges, strict=True)
+    plain = (min(longitudes), min(latitudes), max(longitudes), max(latitudes))
+    west, south, east, north = map(float, antimeridian.bbox(whole))
+    if west == east and plain[0] < plain[2]:  # all around, and cut on the way
+        west, east = -180.0, 180.0
+    box = (west, max(south, -90.0), east, min(north, 90.0))
+    if whole["type"] == "Polygon" and box == pytest_approx(plain):
+        return {"type": "Polygon", "coordinates": [outline]}, box
+    return _plain(whole), box
 
 
 def _along(ring: list[tuple[float, float]]) -> tuple[list[float], list[float]]:

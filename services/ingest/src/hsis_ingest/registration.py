@@ -9,6 +9,7 @@ from hsis.contracts.blobs import raw_prefix
 from hsis.cube.layout import CubeInfo
 from hsis.cube.stac import ItemParts, item_document
 from hsis_ingest.footprint import footprint
+from hsis_ingest.formats.source import Outline
 from hsis_ingest.rows import StoredFile, UploadRow
 
 UPLOAD_PROPERTY = "hsi:upload"
@@ -19,11 +20,19 @@ MEDIA_TYPES = {
     "tiff": "image/tiff; application=geotiff",
     "hdr": "text/plain",
     "mat": "application/x-matlab-data",
+    "h5": "application/x-hdf5",
+    "he5": "application/x-hdf5",
+    "nc": "application/netcdf",
+    "xml": "application/xml",
 }
 
 
 def item_of(
-    upload: UploadRow, info: CubeInfo, acquired_at: datetime | None, format_name: str
+    upload: UploadRow,
+    info: CubeInfo,
+    acquired_at: datetime | None,
+    format_name: str,
+    outline: Outline | None = None,
 ) -> dict[str, Any]:
     """The Item; the same for every attempt at the same upload."""
     return item_document(
@@ -31,7 +40,7 @@ def item_of(
             collection=upload.collection,
             item=upload.item,
             info=info,
-            footprint=footprint(info),
+            footprint=footprint(info, outline),
             acquired_at=acquired_at,
             created_at=upload.created_at,
             properties={UPLOAD_PROPERTY: str(upload.id), "hsi:source_format": format_name},

@@ -19,6 +19,7 @@ class EnviSource:
     """An opened ENVI cube."""
 
     format_name = FORMAT
+    outline = None
 
     def __init__(self, header_file: ByteSource, data: ByteSource) -> None:
         if header_file.size > MAX_HEADER_BYTES:

@@ -17,8 +17,9 @@ from rasterio.windows import Window
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.envi_header import NANOMETRES
+from hsis_ingest.formats.expansion import check_chunk, check_expansion
 from hsis_ingest.formats.gdal_file import GDAL_ERRORS, SingleFile
-from hsis_ingest.formats.source import ByteSource, native_dtype, parse_time
+from hsis_ingest.formats.source import ByteSource, ReadOptions, native_dtype, parse_time
 
 FORMAT = "GeoTIFF"
 MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -35,9 +36,11 @@ class GeoTiffSource:
     """An opened GeoTIFF, read by GDAL through byte ranges."""
 
     format_name = FORMAT
+    outline = None
 
-    def __init__(self, data: ByteSource) -> None:
+    def __init__(self, data: ByteSource, options: ReadOptions) -> None:
         _check_directory(data)
+        self._options = options
         self._name = data.name
         self._file = SingleFile(data)
         self._lock = threading.Lock()
@@ -58,6 +61,7 @@ class GeoTiffSource:
                 raise self._fault(error) from error
             try:
                 _check_blocks(self._dataset, data)
+                _check_sizes(self._dataset, data, self._options)
                 self.axes = "byx" if _interleave(self._dataset) == "BAND" else "yxb"
                 self.acquired_at = parse_time(self._dataset.tags().get("start_time"))
                 self.info = _info(self._dataset, data.name)
@@ -124,6 +128,18 @@ def _check_blocks(dataset: Any, data: ByteSource) -> None:
                 needed = max(needed, int(offset) + int(size))
     if needed > data.size:
         raise TruncatedFile(f"{data.name} has {data.size} bytes; its image needs {needed}.")
+
+
+def _check_sizes(dataset: Any, data: ByteSource, options: ReadOptions) -> None:
+    """DecompressionBomb where strips, tiles or the whole image expand too far."""
+    if dataset.count == 0 or "complex_int16" in dataset.dtypes:
+        return  # refused for what they are
+    item = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    pixel = item * (dataset.count if _interleave(dataset) != "BAND" else 1)
+    rows, columns = dataset.block_shapes[0]
+    check_chunk(rows * columns * pixel, data.name, options)
+    declared = dataset.count * dataset.height * dataset.width * item
+    check_expansion(declared, data.size, data.name, options)
 
 
 def _interleave(dataset: Any) -> str:

@@ -1,7 +1,9 @@
 """HDF5 and NetCDF-4: a named dataset, or the only one of three axes, with what is said beside it.
 
 Attributes by the CF conventions: `_FillValue`, `missing_value`, `scale_factor`, `add_offset`,
-`units`, `grid_mapping`; axes by dimension scales and labels.
+`units`, `grid_mapping`; axes by dimension scales and labels. That reads EMIT L1B and L2A too, as
+emit-sds writes them (emit_utils.daac_converter): axes (downtrack, crosstrack, bands), the groups
+`sensor_band_parameters` (wavelengths, fwhm, good_wavelengths) and `location` (lat, lon).
 """
 
 import math
@@ -26,27 +28,21 @@ from hsis_ingest.formats.axis_names import (
 from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
 from hsis_ingest.formats.hdf5_file import Hdf5File
 from hsis_ingest.formats.hdf5_place import place
-from hsis_ingest.formats.source import ByteSource, ReadOptions, parse_time
+from hsis_ingest.formats.source import ReadOptions, parse_time
+from hsis_ingest.formats.swath import swath_outline
 
 TIME_ATTRIBUTES = ("time_coverage_start", "start_time", "acquisition_time")
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """Such a dimension is stored as an array of zeros."""
+EMIT_GROUPS = ("sensor_band_parameters", "location")
 NETCDF_MARKS = ("_NCProperties", "Conventions")
 
 
 class Hdf5Source:
     """An opened dataset of an HDF5 or NetCDF-4 file."""
 
-    def __init__(self, data: ByteSource, options: ReadOptions) -> None:
-        self._file = Hdf5File(data, options)
-        try:
-            self._open(options)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def _open(self, options: ReadOptions) -> None:
-        file = self._file
+    def __init__(self, file: Hdf5File, options: ReadOptions) -> None:
+        self._file = file
         datasets = file.datasets()
         dataset = choose(file, datasets, options)
         where = f"{file.name}: {dataset.name}"
@@ -77,11 +73,12 @@ class Hdf5Source:
             crs_wkt=crs_wkt,
             transform=transform,
         )
+        _, rows, columns = self._cube.cube_shape
+        self.outline = None if transform else swath_outline(file, datasets, rows, columns, options)
         self.acquired_at: datetime | None = None
         for name in TIME_ATTRIBUTES:
             self.acquired_at = self.acquired_at or parse_time(file.text(file.root, name))
-        marks = [file.attribute(file.root, mark) for mark in NETCDF_MARKS]
-        self.format_name = "NetCDF-4" if any(mark is not None for mark in marks) else "HDF5"
+        self.format_name = _format_name(file)
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
         """A window, shape (band, y, x)."""
@@ -233,3 +230,10 @@ def _factor(file: Hdf5File, dataset: h5py.Dataset, name: str, default: float) ->
     if not math.isfinite(value) or (name == "scale_factor" and value == 0):
         raise HeaderMismatch(f"{file.name}: {name} = {value} of {dataset.name} cannot be.")
     return float(np.float64(value))
+
+
+def _format_name(file: Hdf5File) -> str:
+    if all(file.group(name) is not None for name in EMIT_GROUPS):
+        return "EMIT"
+    marks = [file.attribute(file.root, mark) for mark in NETCDF_MARKS]
+    return "NetCDF-4" if any(mark is not None for mark in marks) else "HDF5"

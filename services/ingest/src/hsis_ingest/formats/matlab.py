@@ -51,6 +51,7 @@ class MatlabSource:
     """An opened variable of a MATLAB v5 file."""
 
     format_name = FORMAT
+    outline = None
     acquired_at = None
     axes = "byx"
 

@@ -23,6 +23,7 @@ class Matlab73Source:
     """An opened variable of a MATLAB v7.3 file."""
 
     format_name = FORMAT
+    outline = None
     acquired_at = None
 
     def __init__(self, data: ByteSource, options: ReadOptions) -> None:

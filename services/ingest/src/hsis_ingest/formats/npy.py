@@ -23,6 +23,7 @@ class NpySource:
     """An opened .npy file of three axes, or of two with their meaning given."""
 
     format_name = FORMAT
+    outline = None
     acquired_at = None
 
     def __init__(self, data: ByteSource, options: ReadOptions) -> None:

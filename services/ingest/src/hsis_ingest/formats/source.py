@@ -16,6 +16,10 @@ Span = tuple[int, int]
 """Offset and length in bytes."""
 
 
+Outline = tuple[tuple[float, float], ...]
+"""The corners of a cube in degrees (longitude, latitude), WGS 84, around it; not closed."""
+
+
 class ByteSource(Protocol):
     """A file that is read by ranges, from threads. `name` has no folder."""
 
@@ -54,6 +58,11 @@ class Source(Protocol):
     @property
     def format_name(self) -> str:
         """Such as `ENVI`."""
+        ...
+
+    @property
+    def outline(self) -> Outline | None:
+        """Where it lies, for one that has positions but no transform."""
         ...
 
     @property
