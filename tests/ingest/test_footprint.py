@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import shapely
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
@@ -51,6 +52,37 @@ def test_across_the_antimeridian():
     assert -180 <= east < -175
     assert south < north
     assert found.geometry["type"] == "MultiPolygon"
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "expected"),
+    [
+        (-180, 180, (-180, 180)),
+        (-100, 100, (-100, 100)),
+        (0, 360, (-180, 180)),
+        (179.5, 180.5, (179.5, -179.5)),
+        (5, 355, (5, -5)),
+        (-200, -170, (160, -170)),
+    ],
+)
+def test_any_longitudes(west, east, expected):
+    step = (east - west) / 200
+    found = footprint(info("EPSG:4326", (step, 0, west, 0, -0.2, 10)))
+    assert found.bbox == pytest.approx((expected[0], -10, expected[1], 10))
+    assert shapely.geometry.shape(found.geometry).is_valid
+    assert shapely.geometry.shape(found.geometry).area == pytest.approx((east - west) * 20)
+
+
+@pytest.mark.parametrize(("crs", "pole"), [("EPSG:3995", 90), ("EPSG:3031", -90)])
+def test_around_a_pole(crs, pole):
+    found = footprint(info(crs, (1e4, 0, -1e6, 0, -1e4, 1e6), (1, 200, 200)))
+    west, south, east, north = found.bbox
+    assert (west, east) == (-180, 180)
+    assert (north if pole > 0 else -south) == 90
+    covered = shapely.geometry.shape(found.geometry)
+    assert covered.is_valid
+    assert covered.contains(shapely.Point(123.4, pole * 0.98))
+    assert not covered.contains(shapely.Point(123.4, pole * 0.7))
 
 
 @pytest.mark.parametrize(
