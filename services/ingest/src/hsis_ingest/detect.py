@@ -105,23 +105,32 @@ def _open_envi(headers: Sequence[ByteSource], others: Sequence[ByteSource]) -> S
         )
     if len(others) == 1:
         return EnviSource(header, others[0])
-    stem = header.name.rsplit(".", 1)[0]
-    matching = [file for file in others if stem in {file.name, file.name.rsplit(".", 1)[0]}]
+    stem = header.name.rsplit(".", 1)[0].lower()
+    named = [file for file in others if stem in {file.name.lower(), _stem(file)}]
+    raw = [file for file in named if _suffix(file) in RAW_SUFFIXES or file.name.lower() == stem]
+    matching = named if len(named) == 1 else raw  # a picture or notes may have the same name
     if len(matching) != 1:
         names = ", ".join(file.name for file in others)
         raise MissingData(f"It is not clear which of {names} the header {header.name} describes.")
     return EnviSource(header, matching[0])
 
 
+def _stem(file: ByteSource) -> str:
+    return file.name.lower().rsplit(".", 1)[0]
+
+
+def _suffix(file: ByteSource) -> str:
+    return file.name.rpartition(".")[2].lower()
+
+
 def _unknown(files: Sequence[ByteSource]) -> Exception:
     for file in files:
         if file.size == 0:
             return TruncatedFile(f"{file.name} is empty.")
-        suffix = file.name.rpartition(".")[2].lower()
-        if suffix == "hdr":
+        if _suffix(file) == "hdr":
             return UnknownFormat(f"{file.name} is no ENVI header: its first line is not `ENVI`.")
     for file in files:
-        if file.name.rpartition(".")[2].lower() in RAW_SUFFIXES or "." not in file.name:
+        if _suffix(file) in RAW_SUFFIXES or "." not in file.name:
             return MissingHeader(
                 f"{file.name} has no known format: a raw file needs its ENVI header (.hdr) in the "
                 "same upload."

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile
 from hsis_ingest.formats import envi_map
+from hsis_ingest.formats.envi_classes import with_classes
 from hsis_ingest.formats.envi_header import MAX_HEADER_BYTES, EnviHeader, parse_header
 from hsis_ingest.formats.source import ByteSource, native_dtype, parse_time, read_exactly
 from hsis_ingest.formats.strided import StridedArray
@@ -37,7 +38,7 @@ class EnviSource:
         self.acquired_at: datetime | None = parse_time(header.fields.get("acquisition time"))
         _check_size(header_file.name, header, data, self._array.end)
         crs_wkt, transform = envi_map.place(header.fields, header_file.name)
-        self.info = CubeInfo(
+        info = CubeInfo(
             shape=self._array.cube_shape,
             dtype=native_dtype(header.dtype, data.name),
             wavelengths_nm=header.wavelengths_nm,
@@ -45,10 +46,12 @@ class EnviSource:
             good_bands=header.good_bands,
             band_names=header.band_names,
             scale=header.scale,
+            offset=header.value_offset,
             nodata=header.nodata,
             crs_wkt=crs_wkt,
             transform=transform,
         )
+        self.info = with_classes(info, header, header_file.name)
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
         """A window, shape (band, y, x)."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,7 @@ class EnviHeader:
     band_names: tuple[str, ...] | None = None
     nodata: float | None = None
     scale: float = 1.0
+    value_offset: float = 0.0
 
 
 def parse_header(content: bytes, name: str) -> EnviHeader:
@@ -72,12 +74,12 @@ def parse_header(content: bytes, name: str) -> EnviHeader:
     interleave = fields.get("interleave", "bsq").strip().lower()
     if interleave not in AXES:
         raise HeaderMismatch(f"{name}: interleave = {interleave}; bsq, bil or bip is right.")
-    if _integer(fields, "file compression", name, least=0, default=0):
-        raise UnsupportedFormat(f"{name}: file compression = 1; only uncompressed files are read.")
+    _check_readable(fields, name)
     wavelengths = _numbers(fields, "wavelength", bands, name)
     factor = _nanometres(fields, wavelengths)
     fwhm = _numbers(fields, "fwhm", bands, name)
     flags = _numbers(fields, "bbl", bands, name)
+    scale, value_offset = _scale(fields, bands, name)
     return EnviHeader(
         samples=samples,
         lines=lines,
@@ -91,7 +93,8 @@ def parse_header(content: bytes, name: str) -> EnviHeader:
         good_bands=None if flags is None else tuple(flag != 0 for flag in flags),
         band_names=_band_names(fields, bands),
         nodata=_number(fields, "data ignore value", name),
-        scale=_scale(fields, name),
+        scale=scale,
+        value_offset=value_offset,
     )
 
 
@@ -109,7 +112,7 @@ def parse_fields(text: str, name: str) -> dict[str, str]:
     Lines that begin with `;` are comments. A key given twice keeps its last value.
     HeaderMismatch where the text does not begin with ENVI or a brace stays open.
     """
-    lines = iter(text.splitlines())
+    lines = iter(_joined(text.splitlines()))
     if next(lines, "").strip() != MAGIC:
         raise HeaderMismatch(f"{name} does not begin with a line `ENVI`.")
     fields: dict[str, str] = {}
@@ -129,6 +132,22 @@ def parse_fields(text: str, name: str) -> dict[str, str]:
             value = "\n".join(parts)[1:].rpartition("}")[0].strip()
         fields[" ".join(key.lower().split())] = value
     return fields
+
+
+def _joined(lines: list[str]) -> Iterator[str]:
+    """The lines, those that end in `=` with the one behind them if a brace opens there."""
+    waiting = ""
+    for line in lines:
+        if waiting and not line.lstrip().startswith("{"):
+            yield waiting
+            waiting = ""
+        if line.rstrip().endswith("=") and not line.lstrip().startswith(";"):
+            waiting = line
+        else:
+            yield waiting + line
+            waiting = ""
+    if waiting:
+        yield waiting
 
 
 def listed(value: str) -> list[str]:
@@ -206,10 +225,42 @@ def _band_names(fields: dict[str, str], bands: int) -> tuple[str, ...] | None:
     return tuple(entries) if len(entries) == bands else None
 
 
-def _scale(fields: dict[str, str], name: str) -> float:
+def _scale(fields: dict[str, str], bands: int, name: str) -> tuple[float, float]:
+    """What a stored value is multiplied by, and what is added: `data gain values` and
+    `data offset values`, else 1 / `reflectance scale factor`."""
+    gain = _same(fields, "data gain values", bands, name)
+    offset = _same(fields, "data offset values", bands, name)
     factor = _number(fields, "reflectance scale factor", name)
-    if factor is None:
-        return 1.0
-    if factor == 0 or not math.isfinite(factor):
+    if factor is not None and (factor == 0 or not math.isfinite(factor)):
         raise HeaderMismatch(f"{name}: reflectance scale factor = {factor}; it divides values.")
-    return 1.0 / factor
+    if gain is not None or offset is not None:
+        return (1.0 if gain is None else gain), offset or 0.0
+    return (1.0 if factor is None else 1.0 / factor), 0.0
+
+
+def _same(fields: dict[str, str], key: str, bands: int, name: str) -> float | None:
+    """The one value that a list has for all bands."""
+    values = _numbers(fields, key, bands, name)
+    if values is None:
+        return None
+    if len(set(values)) > 1:
+        raise UnsupportedFormat(
+            f"{name} has bands of different `{key}`, {min(values):g} to {max(values):g}; one is "
+            "right."
+        )
+    if values[0] == 0 and key == "data gain values":
+        raise HeaderMismatch(f"{name}: `{key}` are 0; they multiply values.")
+    return values[0]
+
+
+def _check_readable(fields: dict[str, str], name: str) -> None:
+    """UnsupportedFormat for compressed data, padding between frames and spectral libraries."""
+    if _integer(fields, "file compression", name, least=0, default=0):
+        raise UnsupportedFormat(f"{name}: file compression = 1; only uncompressed files are read.")
+    for key in ("major frame offsets", "minor frame offsets"):
+        if any(entry.strip("+-0. ") for entry in listed(fields.get(key, ""))):
+            raise UnsupportedFormat(f"{name}: {key} = {fields[key][:40]}; only 0, 0 is read.")
+    if "spectral library" in fields.get("file type", "").lower():
+        raise UnsupportedFormat(
+            f"{name} describes a spectral library, not a cube; send its spectra to /spectra."
+        )
