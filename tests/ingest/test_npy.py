@@ -72,3 +72,19 @@ def test_what_cannot_be_stored_is_refused():
         opened(content_of(CUBE.astype(np.float16)))
     with pytest.raises(UnsupportedFormat, match="shape"):
         opened(content_of(np.zeros(7)))
+
+
+@pytest.mark.parametrize(
+    ("header", "error"),
+    [
+        (b"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3, 4", TruncatedFile),
+        (b"{'descr': '<i4', 'fortran_order': False, 'shape': (-1, -2, 3), }", UnsupportedFormat),
+        (b"(" * 3000, TruncatedFile),
+        (b"'" * 3, TruncatedFile),
+        (b"\xff\xfe", TruncatedFile),
+    ],
+)
+def test_hostile_headers(header, error):
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24)
+    with pytest.raises(error):
+        opened(content)

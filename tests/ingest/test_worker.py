@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hsis.contracts.uploads import UploadState
-from hsis.errors import Conflict, Unavailable
+from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_ingest.convert import Conversion
 from hsis_ingest.errors import LeaseLost
 from hsis_ingest.leases import while_leased
@@ -57,13 +57,25 @@ async def test_a_worker_that_shuts_down_gives_its_job_back(idle_ingest: Ingest, 
         await held.wait()
         current = await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
         assert (current.state, current.attempts) == (UploadState.CONVERTING, 1)
-        with pytest.raises(Conflict, match="just being converted"):
-            await idle_ingest.client.delete(upload.id, token=idle_ingest.admin_token)
     current = await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
     assert (current.state, current.attempts) == (UploadState.QUEUED, 0)
     async with replica(idle_ingest):
         current = await idle_ingest.ended(upload)
     assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 1)
+
+
+async def test_a_conversion_is_given_up(idle_ingest: Ingest, held):
+    upload = await send(idle_ingest, "unwanted")
+    prefixes = (f"raw/{COLLECTION}/{upload.id}/", f"cubes/{COLLECTION}/unwanted/")
+    async with replica(idle_ingest):
+        await held.wait()
+        assert all([await idle_ingest.keys(prefix) for prefix in prefixes])
+        await idle_ingest.client.delete(upload.id, token=idle_ingest.admin_token)
+        await idle_ingest.emptied(*prefixes)
+        with pytest.raises(NotFound):
+            await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
+        again = await idle_ingest.ended(await send(idle_ingest, "unwanted"))
+        assert again.state is UploadState.SUCCEEDED
 
 
 async def test_a_job_whose_worker_is_silent_is_taken_over(idle_ingest: Ingest, held, monkeypatch):

@@ -69,8 +69,11 @@ class Cleaner:
                 )
 
     async def purge(self, upload: UploadRow) -> None:
-        """Remove the originals of a failed upload, and what its conversion wrote."""
-        await self._storage.delete_prefix(raw_prefix(upload.collection, str(upload.id)))
+        """Remove the originals of a failed upload, and what its conversion wrote; not those of one
+        that became an item at the moment it was given up."""
+        originals = raw_prefix(upload.collection, str(upload.id))
+        if not await self._catalog.uses(originals):
+            await self._storage.delete_prefix(originals)
         if upload.attempts > 0:
             async with item_lock(self._pool, upload.collection, upload.item):
                 if not await self._in_use(upload.collection, upload.item, upload.id):

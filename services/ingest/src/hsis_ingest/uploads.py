@@ -30,21 +30,28 @@ async def announce(state: State, caller: Caller, request: UploadRequest) -> Uplo
     InvalidInput for a request that cannot be, TooLarge over max_upload_bytes, Conflict where the
     item exists or another upload is making it; Forbidden or NotFound by the caller's role.
     """
-    _check_request(request, state.settings.max_upload_bytes)
-    await _require_collection(state, caller, request.collection)
-    item = request.id or id_from_filename(_data_name(request))
-    try:
-        await state.catalog.item(request.collection, item, token=caller.token)
-    except NotFound:
-        pass
-    else:
-        raise Conflict(
-            f"The item {item!r} exists in {request.collection!r}; remove it or give another id."
-        )
+    item = await require_free_item(state, caller, request)
     upload = uuid.uuid4()
     async with transaction(state.pool) as db:
         await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
         return (await repository.find(db, upload)).told()
+
+
+async def require_free_item(state: State, caller: Caller, request: UploadRequest) -> str:
+    """The item that an upload would make: the one asked for, or called after its data file.
+
+    Raises as `announce` does; whether another upload is making it is not looked at.
+    """
+    check_request(request, state.settings.max_upload_bytes)
+    await require_collection(state, caller, request.collection)
+    item = request.id or id_from_filename(data_name(request))
+    try:
+        await state.catalog.item(request.collection, item, token=caller.token)
+    except NotFound:
+        return item
+    raise Conflict(
+        f"The item {item!r} exists in {request.collection!r}; remove it or give another id."
+    )
 
 
 async def visible(state: State, caller: Caller | None, upload: UUID, role: Role) -> UploadRow:
@@ -70,7 +77,7 @@ async def receive(
     InvalidInput or TooLarge where it has not the announced size, UploadInterrupted where the
     client goes away.
     """
-    file = _announced(found, name)
+    file = announced(found, name)
     allowed = _allowed(state, found, file)
     if length is not None and file.declared_size not in {None, length}:
         raise InvalidInput(f"{name} was announced with {file.declared_size} bytes, not {length}.")
@@ -95,14 +102,11 @@ async def receive(
 
 
 async def give_up(state: State, upload: UUID) -> None:
-    """Forget an upload that is unfinished or failed; its objects are removed soon.
-
-    Conflict for one that is being converted or has become an item.
+    """Forget an upload that is unfinished or failed; its objects are removed soon, after a
+    conversion's worker has noticed that it lost its lease. Conflict for one that is an item.
     """
     async with transaction(state.pool) as db:
         found = await repository.find(db, upload, lock=True)
-        if found.state is UploadState.CONVERTING:
-            raise Conflict("The upload is just being converted; wait for its end.")
         if found.state is UploadState.SUCCEEDED:
             raise Conflict(f"The upload has become the item {found.item!r}; remove that.")
         await repository.discard(db, upload)
@@ -169,7 +173,8 @@ async def _renew(state: State, upload: UUID, name: str, token: UUID) -> bool:
         return await repository.renew_file(db, upload, name, token, state.settings.lease_s)
 
 
-def _announced(found: UploadRow, name: str) -> StoredFile:
+def announced(found: UploadRow, name: str) -> StoredFile:
+    """A file of an upload that still takes files; Conflict or NotFound where there is none."""
     if found.state is not UploadState.RECEIVING:
         raise Conflict(f"The upload is {found.state}: it takes no more files.")
     for file in found.files:
@@ -192,7 +197,8 @@ def _too_large(state: State, name: str) -> TooLarge:
     )
 
 
-def _check_request(request: UploadRequest, max_bytes: int) -> None:
+def check_request(request: UploadRequest, max_bytes: int) -> None:
+    """InvalidInput for a request that cannot be, TooLarge over `max_bytes` in all files."""
     names = [file.name for file in request.files]
     if len(set(names)) != len(names):
         raise InvalidInput("Two files of an upload have the same name.")
@@ -211,13 +217,14 @@ def _check_request(request: UploadRequest, max_bytes: int) -> None:
         raise InvalidInput("`rows` and `columns` go together.")
 
 
-def _data_name(request: UploadRequest) -> str:
+def data_name(request: UploadRequest) -> str:
     """The file that the item is named after: the first that is no header."""
     names = [file.name for file in request.files]
     return next((name for name in names if not name.lower().endswith(".hdr")), names[0])
 
 
-async def _require_collection(state: State, caller: Caller, collection: str) -> None:
+async def require_collection(state: State, caller: Caller, collection: str) -> None:
+    """Return where the caller may write to the collection; it is made where there is none."""
     try:
         await state.access.require(caller, collection, Role.EDITOR)
     except NotFound:

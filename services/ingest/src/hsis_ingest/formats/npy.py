@@ -1,5 +1,6 @@
 """NumPy's .npy: one array with its type and shape, without axis names."""
 
+import tokenize
 import warnings
 from typing import Any
 
@@ -63,7 +64,7 @@ def _header(data: ByteSource) -> tuple[tuple[int, ...], bool, np.dtype[Any], int
                 else npy_format.read_array_header_2_0
             )
             shape, fortran, dtype = read(file, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, SyntaxError, tokenize.TokenError, RecursionError) as error:
         if file.error is not None:
             raise file.error from error
         raise TruncatedFile(f"{data.name} has a damaged .npy header.") from error
@@ -76,7 +77,7 @@ def _cube_axes(
     shape: tuple[int, ...], fortran: bool, options: ReadOptions, name: str
 ) -> tuple[tuple[int, int, int], str]:
     """Three sizes and the axes' names in the order of the file, slowest first."""
-    if 0 in shape:
+    if any(size < 1 for size in shape):
         raise UnsupportedFormat(f"{name} holds an array of shape {shape}: it is empty.")
     if len(shape) == 3:
         axes = options.axes or DEFAULT_AXES
