@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -58,6 +59,11 @@ async def test_what_is_given_up_leaves_nothing(proxy: Proxy, storage: StorageCli
     await storage.put_part(key + "-not", neighbour, 1, b"x")  # of another key: still there
     await storage.abort_parts(key + "-not", neighbour)
     assert proxy.files() == before
+
+
+async def test_giving_up_where_there_never_was_one(make_proxy: Callable[..., Any]) -> None:
+    fresh = await make_proxy()
+    await StorageClient(fresh.http, fresh.url).abort_parts("raw/parts/u/none")
 
 
 async def test_other_bytes_than_before_are_told(storage: StorageClient) -> None:

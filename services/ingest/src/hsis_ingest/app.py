@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from hsis.service.app import create_service_app
 from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
+from hsis_ingest import transfers, tus
 from hsis_ingest.allocation import give_back_large_blocks
 from hsis_ingest.errors import PROBLEMS
 from hsis_ingest.routes import router
@@ -51,9 +53,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         problems=PROBLEMS,
         checks={"postgres": _check_postgres, "storage": _check_storage},
         body_limit=BodyLimit(
-            chosen.max_document_bytes, "HSIS_MAX_DOCUMENT_BYTES", streamed=frozenset({"PUT"})
+            chosen.max_document_bytes,
+            "HSIS_MAX_DOCUMENT_BYTES",
+            streamed=frozenset({"PUT"}),
+            streams=tus.streams,
         ),
     )
+    app.add_middleware(tus.TusHeaders)
+    app.include_router(tus.creation)  # first: it looks at the headers too
+    app.include_router(tus.router)
     app.include_router(router)
     return app
 
@@ -88,6 +96,7 @@ async def _start_worker(state: State, stack: AsyncExitStack) -> None:
         CatalogClient(state.http, settings.catalog_url),
         executor,
         state.queue_filled,
+        partial(transfers.complete_forgotten, state),
     )
     task = asyncio.create_task(worker.run(), name="worker")
     stack.push_async_callback(_stop, task)

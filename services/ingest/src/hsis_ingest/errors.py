@@ -51,6 +51,22 @@ class UploadInterrupted(DomainError):
     """The client went away in the middle of a file."""
 
 
+class TransferLocked(DomainError):
+    """Another request is just sending to the transfer."""
+
+
+class WrongVersion(DomainError):
+    """The client speaks another version of tus."""
+
+
+class WrongContentType(DomainError):
+    """The bytes of a transfer have a type of their own."""
+
+
+class ChecksumMismatch(DomainError):
+    """The bytes are not those that the client took the checksum of."""
+
+
 class LeaseLost(Exception):
     """Another worker has the job now: stop, and write nothing more."""
 
@@ -70,4 +86,8 @@ PROBLEMS: ProblemTable = {
     ),
     NoValidData: ProblemType(422, "no-valid-data", "No valid pixel"),
     UploadInterrupted: ProblemType(400, "upload-interrupted", "The upload broke off"),
+    TransferLocked: ProblemType(423, "transfer-locked", "Another request is sending"),
+    WrongVersion: ProblemType(412, "wrong-tus-version", "This version of tus is not spoken"),
+    WrongContentType: ProblemType(415, "wrong-content-type", "Not the type of a transfer's bytes"),
+    ChecksumMismatch: ProblemType(460, "checksum-mismatch", "The checksum does not fit"),
 }

@@ -103,9 +103,11 @@ async def claim_file(
         await db.fetchval(
             "UPDATE files SET receive_token = $3,"
             " receive_until = now() + make_interval(secs => $4)"
-            " WHERE upload = $1 AND name = $2 AND sha256 IS NULL"
+            " WHERE upload = $1 AND name = $2 AND size IS NULL"
             " AND (receive_until IS NULL OR receive_until < now()) AND EXISTS"
             " (SELECT 1 FROM uploads WHERE id = $1 AND state = 'receiving' FOR SHARE)"
+            " AND NOT EXISTS"
+            " (SELECT 1 FROM transfers WHERE upload = $1 AND file = $2 AND state = 'receiving')"
             " RETURNING true",
             upload,
             name,
@@ -165,6 +167,27 @@ async def finish_file(
         return False
     await queue_if_complete(db, upload, 0)
     return True
+
+
+async def note_stored(
+    db: asyncpg.Connection, upload: UUID, name: str, size: int, sha256: str | None
+) -> bool:
+    """Note that a transfer has stored a file; False where the upload takes none any more.
+
+    `sha256` is None where it is still to compute.
+    """
+    locked = await db.fetchval(
+        "SELECT true FROM uploads WHERE id = $1 AND state = 'receiving' FOR UPDATE", upload
+    )
+    done: bool | None = locked and await db.fetchval(
+        "UPDATE files SET size = $3, sha256 = $4, receive_token = NULL, receive_until = NULL"
+        " WHERE upload = $1 AND name = $2 AND size IS NULL RETURNING true",
+        upload,
+        name,
+        size,
+        sha256,
+    )
+    return done or False
 
 
 async def queue_if_complete(db: asyncpg.Connection, upload: UUID, group_wait_s: float) -> None:

@@ -15,17 +15,29 @@ from hsis.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of an upload. `size` and `sha256` are of the bytes stored, None before."""
+    """A file of an upload. `size` and `sha256` are of the bytes stored, None before.
+
+    `sha256` of a file that is stored may still be to compute.
+    """
 
     name: str
     declared_size: int | None
     size: int | None
     sha256: str | None
 
+    @property
+    def received(self) -> bool:
+        """Whether it is stored whole."""
+        return self.size is not None
+
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
-    """An upload as the database has it."""
+    """An upload as the database has it.
+
+    `owner` is None where it was announced; else it is whose first file made it. `named` is False
+    where the item is called after a file.
+    """
 
     id: UUID
     collection: str
@@ -42,6 +54,9 @@ class UploadRow:
     error: Problem | None
     created_at: datetime
     expires_at: datetime | None
+    owner: str | None
+    group_name: str | None
+    named: bool
     files: tuple[StoredFile, ...]
 
     def told(self) -> Upload:
@@ -55,7 +70,7 @@ class UploadRow:
                 ReceivedFile(
                     name=file.name,
                     size=file.declared_size if file.size is None else file.size,
-                    received=file.sha256 is not None,
+                    received=file.received,
                     sha256=file.sha256,
                 )
                 for file in self.files
@@ -87,6 +102,9 @@ def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow
         error=None if error is None else Problem.model_validate(json.loads(error)),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
+        owner=row["owner"],
+        group_name=row["group_name"],
+        named=row["named"],
         files=tuple(
             StoredFile(file["name"], file["declared_size"], file["size"], file["sha256"])
             for file in files

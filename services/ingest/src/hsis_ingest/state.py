@@ -1,7 +1,7 @@
 """What the lifespan opens and requests use."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import asyncpg
@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.service.access import CollectionAccess
+from hsis_ingest.digests import Digests
 from hsis_ingest.settings import Settings
 
 
@@ -25,6 +26,7 @@ class State:
     storage: StorageClient
     access: CollectionAccess
     queue_filled: asyncio.Event
+    digests: Digests = field(default_factory=Digests)
 
 
 def state_of(request: Request) -> State:

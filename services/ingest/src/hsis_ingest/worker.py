@@ -1,11 +1,13 @@
 """Takes conversions from the queue, one at a time, and sweeps."""
 
 import asyncio
+import hashlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -13,6 +15,7 @@ import asyncpg
 
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
+from hsis.contracts.blobs import raw_prefix
 from hsis.errors import (
     COMMON_PROBLEMS,
     Conflict,
@@ -29,7 +32,7 @@ from hsis.errors import (
 )
 from hsis.service.logs import new_request_id, request_id
 from hsis.service.postgres import transaction
-from hsis_ingest import queue
+from hsis_ingest import queue, repository
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
 from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost
@@ -48,7 +51,8 @@ INTERNAL = ProblemType(500, "internal", "Something failed inside")
 
 
 class Worker:
-    """`run` until cancelled. `queue_filled` wakes it before its next look at the queue."""
+    """`run` until cancelled. `queue_filled` wakes it before its next look at the queue; `chore` is
+    done beside the sweeps, as often."""
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Worker:
         catalog: CatalogClient,
         executor: Executor,
         queue_filled: asyncio.Event,
+        chore: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._settings = settings
         self._pool = pool
@@ -65,6 +70,7 @@ class Worker:
         self._catalog = catalog
         self._executor = executor
         self._queue_filled = queue_filled
+        self._chore = chore
         self._cleaner = Cleaner(pool, storage, catalog, settings)
 
     async def run(self) -> None:
@@ -72,6 +78,8 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forever(self._work, 0))
             group.create_task(self._forever(self._cleaner.sweep, self._settings.sweep_s))
+            if self._chore is not None:
+                group.create_task(self._forever(self._chore, self._settings.sweep_s))
 
     async def convert_next(self) -> bool:
         """Convert the next upload in the queue; False where there was none."""
@@ -133,6 +141,7 @@ class Worker:
     async def _convert(self, upload: UploadRow, token: UUID) -> None:
         if not await self._registered(upload):
             await self._cleaner.prepare_item(upload.collection, upload.item)
+            upload = await self._with_checksums(upload)
             conversion = Conversion(
                 upload,
                 self._storage,
@@ -151,6 +160,23 @@ class Worker:
         async with transaction(self._pool) as db:
             if not await queue.succeed(db, token):
                 raise LeaseLost
+
+    async def _with_checksums(self, upload: UploadRow) -> UploadRow:
+        """The upload with the SHA-256 of every file: of those that more than one process received
+        it is only known now, from what the store has."""
+        files = []
+        for file in upload.files:
+            sha256 = file.sha256
+            if sha256 is None:
+                digest = hashlib.sha256()
+                key = raw_prefix(upload.collection, str(upload.id)) + file.name
+                async for piece in self._storage.stream(key):
+                    await asyncio.to_thread(digest.update, piece)
+                sha256 = digest.hexdigest()
+                async with transaction(self._pool) as db:
+                    await repository.note_sha256(db, upload.id, file.name, sha256)
+            files.append(replace(file, sha256=sha256))
+        return replace(upload, files=tuple(files))
 
     async def _registered(self, upload: UploadRow) -> bool:
         """Whether an earlier attempt made the item; Conflict where somebody else did."""

@@ -244,7 +244,13 @@ class BlobStore:
     async def abort_all_parts(self, key: str) -> int:
         """Give every upload in parts of this key up; how many there were."""
         with translated(key):
-            answer = await self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
+            try:
+                answer = await self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
+            except ClientError as error:
+                # So rclone says that the bucket never had one.
+                if error_code(error) == "NoSuchUpload":
+                    return 0
+                raise
         found = [entry for entry in answer.get("Uploads", []) if entry["Key"] == key]
         for entry in found:
             await self.abort_parts(key, entry["UploadId"])

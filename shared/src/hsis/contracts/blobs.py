@@ -4,6 +4,7 @@ raw/<collection>/<upload>/<filename>     what was uploaded, untouched
 cubes/<collection>/<item>/cube.zarr/...  the stored cube
 cubes/<collection>/<item>/statistics.json, thumbnail.webp
 models/<model>/<version>/...
+staging/transfers/<transfer>/...         of a resumable upload, what is not a file yet
 """
 
 from datetime import datetime
@@ -33,6 +34,11 @@ class BlobPage(BaseModel):
 def raw_prefix(collection: str, upload: str) -> str:
     """Where an upload's original files lie."""
     return f"raw/{collection}/{upload}/"
+
+
+def staging_prefix(transfer: str) -> str:
+    """Where bytes lie that wait to become a part of an uploaded file."""
+    return f"staging/transfers/{transfer}/"
 
 
 def item_prefix(collection: str, item: str) -> str:

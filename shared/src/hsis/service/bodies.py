@@ -11,12 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """The most bytes of a body, and the variable that says so. Bodies of the `streamed` methods
-    are not held, so they are not limited here."""
+    """The most bytes of a body, and the variable that says so. Bodies of the `streamed` methods,
+    and of requests that `streams` says so of, are not held, so they are not limited here."""
 
     max_bytes: int
     setting: str
     streamed: frozenset[str] = frozenset()
+    streams: Callable[[Scope], bool] = lambda _: False
 
 
 class LimitBodies:
@@ -35,7 +36,11 @@ class LimitBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the body of one HTTP request; everything else passes through."""
-        if scope["type"] != "http" or scope["method"] in self._limit.streamed:
+        if (
+            scope["type"] != "http"
+            or scope["method"] in self._limit.streamed
+            or self._limit.streams(scope)
+        ):
             await self._app(scope, receive, send)
             return
         received = 0

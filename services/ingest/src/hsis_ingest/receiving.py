@@ -1,0 +1,254 @@
+"""The bytes of one request on their way into a transfer, in bounded memory and under its lease."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, NoReturn
+from uuid import UUID
+
+import asyncpg
+
+from hsis.clients.storage import StorageClient
+from hsis.contracts.blobs import staging_prefix
+from hsis.errors import Conflict, DomainError, NotFound
+from hsis.service.postgres import transaction
+from hsis_ingest import repository, transfer_repository
+from hsis_ingest.digests import Digests
+from hsis_ingest.errors import LeaseLost
+from hsis_ingest.settings import Settings
+from hsis_ingest.transfer_repository import TransferKind, TransferRow
+
+logger = logging.getLogger(__name__)
+
+MAX_PARTS = 10_000
+"""S3's own limit of parts in one upload."""
+
+
+def part_size(total: int, stored: int, parts: int, least: int) -> int:
+    """Bytes of the next part, so that `total` fits in MAX_PARTS when `parts` hold `stored` already.
+
+    The same for the same arguments: a part that is sent again has the same bytes.
+    """
+    left = max(1, MAX_PARTS - parts)
+    return max(least, -(-(total - stored) // left))
+
+
+class Receiver:
+    """Appends to a transfer whose lease is held: `take` bytes, then `end` in any case but a lost
+    lease. `close` lets go of what is still on its way.
+
+    What is enough for a part is stored and counts at once; the next part comes in meanwhile.
+    `limit` is the most bytes that the transfer may have. LeaseLost where another request has it,
+    Conflict where the object store lost what had come.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        storage: StorageClient,
+        settings: Settings,
+        digests: Digests,
+        row: TransferRow,
+        token: UUID,
+        limit: int,
+    ) -> None:
+        self._pool = pool
+        self._storage = storage
+        self._settings = settings
+        self._digests = digests
+        self._row = row
+        self._token = token
+        self._total = limit if row.length is None else row.length
+        self._parts_upload = row.parts_upload
+        self._etags = list(row.etags)
+        self._stored = row.stored
+        # With the part that is on its way.
+        self._parts, self._sent = len(row.etags), row.stored
+        self._noted = row.received
+        self._tail = row.tail
+        self._buffer = bytearray()
+        self._sending: asyncio.Task[None] | None = None
+        self._digest: Any | None = digests.take(row.id, row.stored)
+        self._digested = row.stored
+
+    async def open(self) -> None:
+        """Take up what an earlier request left that was not enough for a part."""
+        if self._tail is not None:
+            with suppress(NotFound):
+                self._buffer += await self._storage.get(self._tail)
+        if self.received != self._row.received:
+            await self._start_over()
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come, those of earlier requests included."""
+        return self._sent + len(self._buffer)
+
+    async def take(self, pieces: AsyncIterator[bytes]) -> None:
+        """Append bytes. Whatever `pieces` raises is raised; what came before it can be kept."""
+        async for piece in pieces:
+            self._buffer += piece
+            del piece
+            # The last part is shorter or equal: it waits for `end`.
+            while len(self._buffer) > (size := self._part_size()):
+                content = bytes(memoryview(self._buffer)[:size])
+                del self._buffer[:size]
+                await self._send(content)
+                del content
+
+    async def end(self) -> bool:
+        """Keep all that came: as the file where that is complete (True), else for the next
+        request."""
+        await self._wait()
+        if self._row.length is not None and self.received == self._row.length:
+            await self._complete()
+            return True
+        await self._keep_tail()
+        return False
+
+    async def close(self) -> None:
+        """Let go of a part that is on its way, and keep the hash for the next request."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+            self._sending = None
+        if self._digest is not None and self._digested == self._stored:
+            self._digests.keep(self._row.id, self._stored, self._digest)
+
+    def _part_size(self) -> int:
+        return part_size(self._total, self._sent, self._parts, self._settings.transfer_part_bytes)
+
+    async def _send(self, content: bytes) -> None:
+        """Begin to store a part, once the one before is stored."""
+        await self._wait()
+        self._parts += 1
+        self._sent += len(content)
+        self._sending = asyncio.create_task(self._put(self._parts, content))
+
+    async def _wait(self) -> None:
+        if self._sending is not None:
+            await self._sending
+            self._sending = None
+
+    async def _put(self, number: int, content: bytes) -> None:
+        if self._parts_upload is None:
+            self._parts_upload = await self._begin()
+        await self._hash(content)
+        try:
+            etag = await self._storage.put_part(self._row.key, self._parts_upload, number, content)
+        except (NotFound, Conflict):
+            await self._start_over()
+        received = self._stored + len(content)
+        async with transaction(self._pool) as db:
+            kept = await transfer_repository.note_part(
+                db, self._row.id, self._token, number, len(content), etag, received
+            )
+        if not kept:
+            raise LeaseLost
+        self._etags.append(etag)
+        self._stored = self._noted = received
+        await self._remove_tail()
+
+    async def _begin(self) -> str:
+        # One may be there that was begun by a process which was killed before it could note it.
+        await self._storage.abort_parts(self._row.key)
+        begun = await self._storage.begin_parts(self._row.key)
+        async with transaction(self._pool) as db:
+            kept = await transfer_repository.note_parts_upload(db, self._row.id, self._token, begun)
+        if not kept:
+            await self._storage.abort_parts(self._row.key, begun)
+            raise LeaseLost
+        return begun
+
+    async def _hash(self, content: bytes) -> None:
+        if self._digest is not None:
+            await asyncio.to_thread(self._digest.update, content)
+            self._digested += len(content)
+
+    async def _keep_tail(self) -> None:
+        if self.received == self._noted:
+            return
+        key = staging_prefix(str(self._row.id)) + str(self._token)
+        await self._storage.put(key, bytes(self._buffer))
+        async with transaction(self._pool) as db:
+            kept = await transfer_repository.note_tail(
+                db, self._row.id, self._token, key, self.received
+            )
+        if not kept:
+            await self._storage.delete(key)
+            raise LeaseLost
+        await self._remove_tail()
+
+    async def _remove_tail(self) -> None:
+        """Remove the blob that the bytes now stored elsewhere lay in."""
+        if self._tail is not None:
+            tail, self._tail = self._tail, None
+            with suppress(DomainError):  # the sweep removes it with the transfer
+                await self._storage.delete(tail)
+
+    async def _complete(self) -> None:
+        if self._parts == 0:
+            await self._hash(bytes(self._buffer))
+            await self._storage.put(self._row.key, bytes(self._buffer))
+        else:
+            if self._buffer:
+                content = bytes(self._buffer)
+                self._buffer.clear()
+                await self._send(content)
+                await self._wait()
+            await self._complete_parts()
+        size = self._row.length
+        assert size is not None
+        known = self._digest is not None and self._digested == size
+        sha256 = self._digest.hexdigest() if self._digest is not None and known else None
+        async with transaction(self._pool) as db:
+            if not await note_finished(
+                db, self._row, self._token, size, sha256, self._settings.group_wait_s
+            ):
+                raise LeaseLost
+
+    async def _complete_parts(self) -> None:
+        assert self._parts_upload is not None
+        try:
+            await self._storage.complete_parts(self._row.key, self._parts_upload, self._etags)
+        except (NotFound, Conflict):
+            # It may have been completed by a request that died before it could say so.
+            with suppress(NotFound):
+                if (await self._storage.head(self._row.key)).size == self._row.length:
+                    return
+            await self._start_over()
+
+    async def _start_over(self) -> NoReturn:
+        """The object store has not what the database says: forget it, so that it is sent again."""
+        logger.warning("the object store lost what had come", extra={"transfer": str(self._row.id)})
+        async with transaction(self._pool) as db:
+            if not await transfer_repository.start_over(db, self._row.id, self._token):
+                raise LeaseLost
+        if self._parts_upload is not None:
+            await self._storage.abort_parts(self._row.key, self._parts_upload)
+        raise Conflict("The object store lost what had come: send it again from offset 0.")
+
+
+async def note_finished(
+    db: asyncpg.Connection,
+    row: TransferRow,
+    token: UUID,
+    size: int,
+    sha256: str | None,
+    group_wait_s: float,
+) -> bool:
+    """Note that the transfer's file is stored; the upload's last one queues the conversion.
+
+    False where the lease is lost or the upload was given up.
+    """
+    if row.kind is not TransferKind.PARTIAL:
+        assert row.upload is not None
+        assert row.file is not None
+        if not await repository.note_stored(db, row.upload, row.file, size, sha256):
+            return False
+    if not await transfer_repository.finish(db, row.id, token, size):
+        raise LeaseLost  # nothing of the transaction is kept
+    if row.upload is not None:
+        await repository.queue_if_complete(db, row.upload, group_wait_s)
+    return True

@@ -1,0 +1,311 @@
+"""Transfers: files that arrive by tus. How they are made, seen, put together and given up."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pydantic import ValidationError
+
+from hsis.contracts.access import Caller, Role, Scope
+from hsis.contracts.blobs import raw_prefix, staging_prefix
+from hsis.contracts.uploads import DeclaredFile, UploadRequest, UploadState
+from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
+from hsis.service.postgres import transaction
+from hsis_ingest import groups, repository, sending, transfer_repository, transfer_sweep, uploads
+from hsis_ingest.errors import LeaseLost
+from hsis_ingest.leases import while_leased
+from hsis_ingest.receiving import note_finished
+from hsis_ingest.rows import UploadRow
+from hsis_ingest.state import State
+from hsis_ingest.transfer_repository import NewTransfer, TransferKind, TransferRow
+
+LOOK_S = 0.2
+GIVE_WAY_S = 2.0
+"""Beside the time between two renewals of a lease: how long a request that asks for it waits."""
+BATCH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What a client says of a file that it is about to send.
+
+    `length` is None where it will be told later. `upload` is one that was announced and has the
+    file; else `collection` and the others say what the file is for.
+    """
+
+    values: dict[str, str]
+    metadata: str | None
+    length: int | None
+
+
+async def create(state: State, caller: Caller, new: NewFile) -> TransferRow:
+    """A transfer for a file of an announced upload, or of one that is made for it or its group.
+
+    Raises as `uploads.announce` does. An unfinished transfer of the same file gives way to it.
+    """
+    made = await _create(state, caller, new, TransferKind.FILE)
+    if made.length == 0:
+        await sending.complete(state, made.id)
+        return await owned(state, caller, made.id)
+    return made
+
+
+async def create_partial(
+    state: State, caller: Caller, length: int | None, metadata: str | None
+) -> TransferRow:
+    """A transfer of a piece of a file, to be put together with others by `concatenate`."""
+    caller.require_scope(Scope.WRITE)
+    if length is not None and length > state.settings.max_upload_bytes:
+        raise TooLarge(
+            f"{length} bytes; at most {state.settings.max_upload_bytes} are taken "
+            "(setting max_upload_bytes)."
+        )
+    made = uuid.uuid4()
+    new = NewTransfer(
+        made,
+        caller.subject,
+        TransferKind.PARTIAL,
+        staging_prefix(str(made)) + "whole",
+        length,
+        metadata,
+    )
+    async with transaction(state.pool) as db:
+        await transfer_repository.create(db, new, state.settings.upload_ttl_s)
+    if length == 0:
+        await sending.complete(state, made)
+    return await owned(state, caller, made)
+
+
+async def concatenate(
+    state: State, caller: Caller, parts: Sequence[UUID], new: NewFile, concat: str
+) -> TransferRow:
+    """A file put together of the caller's partial transfers, in this order; they are then gone.
+
+    InvalidInput where one of them is not complete or not partial, NotFound where it is not there.
+    """
+    rows = [await owned(state, caller, part) for part in parts]
+    for row in rows:
+        if row.kind is not TransferKind.PARTIAL:
+            raise InvalidInput(f"The transfer {row.id} is not a partial one.")
+        if not row.done:
+            raise InvalidInput(f"The partial transfer {row.id} is not complete yet.")
+    length = sum(row.received for row in rows)
+    whole = NewFile(new.values, new.metadata, length)
+    made = await _create(state, caller, whole, TransferKind.FINAL, concat)
+    await _put_together(state, made, rows)
+    async with transaction(state.pool) as db:
+        for row in rows:
+            await transfer_repository.discard(db, row.id)
+    state.queue_filled.set()
+    return await owned(state, caller, made.id)
+
+
+async def owned(state: State, caller: Caller, transfer: UUID) -> TransferRow:
+    """The caller's transfer, where the caller may still write; NotFound where it is another's."""
+    async with transaction(state.pool) as db:
+        row = await transfer_repository.find(db, transfer)
+        if row.owner != caller.subject:
+            raise NotFound(f"There is no transfer {transfer}; it may have expired.")
+        upload = None if row.upload is None else await repository.find(db, row.upload)
+    if upload is None:
+        caller.require_scope(Scope.WRITE)
+    else:
+        await state.access.require(caller, upload.collection, Role.EDITOR)
+    return row
+
+
+async def look(state: State, caller: Caller, transfer: UUID) -> TransferRow:
+    """The caller's transfer for one who wants to go on with it.
+
+    A request that still holds it but gets no more bytes is asked to let go, and the answer waits
+    a moment for what that one has received.
+    """
+    first = row = await owned(state, caller, transfer)
+    until = asyncio.get_running_loop().time() + state.settings.lease_s / 4 + GIVE_WAY_S
+    while row.leased and row.received == first.received:
+        if row is first:
+            async with transaction(state.pool) as db:
+                await transfer_repository.ask(db, transfer)
+        if asyncio.get_running_loop().time() > until:
+            break
+        await asyncio.sleep(LOOK_S)
+        async with transaction(state.pool) as db:
+            row = await transfer_repository.find(db, transfer)
+    if row.full and not row.leased and row.kind is not TransferKind.FINAL:
+        await sending.complete(state, transfer)
+        row = await owned(state, caller, transfer)
+    return row
+
+
+async def terminate(state: State, caller: Caller, transfer: UUID) -> None:
+    """Give a transfer up, and with it the file, or the upload that was made for it alone.
+
+    Conflict where its file is being converted or has become an item.
+    """
+    row = await owned(state, caller, transfer)
+    async with transaction(state.pool) as db:
+        upload = None
+        if row.upload is not None:
+            upload = await repository.find(db, row.upload, lock=True)
+        await transfer_repository.discard(db, transfer)
+        if upload is None or upload.owner is None or row.file is None:
+            return
+        if row.done:
+            _require_unconverted(upload)
+            await repository.discard(db, upload.id)
+        elif len(upload.files) == 1:
+            await repository.discard(db, upload.id)
+        else:
+            await groups.remove_file(db, upload.id, row.file)
+            await repository.queue_if_complete(db, upload.id, state.settings.group_wait_s)
+
+
+async def complete_forgotten(state: State) -> None:
+    """Make the files of transfers whose last request died when every byte was stored."""
+    async with transaction(state.pool) as db:
+        found = await transfer_sweep.full(db, BATCH)
+    for transfer in found:
+        await sending.complete(state, transfer)
+
+
+async def _create(
+    state: State, caller: Caller, new: NewFile, kind: TransferKind, concat: str | None = None
+) -> TransferRow:
+    values = new.values
+    if not values.get("filename"):
+        raise InvalidInput("Upload-Metadata needs `filename`.")
+    made = uuid.uuid4()
+    if "upload" in values:
+        announced = await _announced(state, caller, new)
+        async with transaction(state.pool) as db:
+            await _note(db, state, caller, made, announced, new, kind, concat)
+    else:
+        request, group = request_of(new), values.get("group") or None
+        async with transaction(state.pool) as db:
+            joins = await groups.is_open(db, caller.subject, request.collection, group)
+        if joins:  # its item was looked at when its first file was made
+            await uploads.require_collection(state, caller, request.collection)
+            item = ""
+        else:
+            item = await uploads.require_free_item(state, caller, request)
+        async with transaction(state.pool) as db:
+            upload = await groups.join(db, caller.subject, item, request, group, state.settings)
+            await _note(db, state, caller, made, upload, new, kind, concat)
+    return await owned(state, caller, made)
+
+
+async def _note(
+    db: asyncpg.Connection,
+    state: State,
+    caller: Caller,
+    made: UUID,
+    upload: UploadRow,
+    new: NewFile,
+    kind: TransferKind,
+    concat: str | None,
+) -> None:
+    name = new.values["filename"]
+    transfer = NewTransfer(
+        id=made,
+        owner=caller.subject,
+        kind=kind,
+        key=raw_prefix(upload.collection, str(upload.id)) + name,
+        length=new.length,
+        metadata=new.metadata,
+        upload=upload.id,
+        file=name,
+        concat=concat,
+    )
+    await transfer_repository.create(db, transfer, state.settings.upload_ttl_s)
+
+
+async def _announced(state: State, caller: Caller, new: NewFile) -> UploadRow:
+    """The upload that was announced with this file, which is still to come."""
+    try:
+        upload = UUID(new.values["upload"])
+    except ValueError:
+        raise InvalidInput("`upload` in Upload-Metadata is no id of an upload.") from None
+    found = await uploads.visible(state, caller, upload, Role.EDITOR)
+    file = uploads.announced(found, new.values["filename"])
+    if file.received:
+        raise Conflict(f"{file.name} is stored already.")
+    if new.length is not None and file.declared_size not in {None, new.length}:
+        raise InvalidInput(
+            f"{file.name} was announced with {file.declared_size} bytes, not {new.length}."
+        )
+    others = sum(other.size or other.declared_size or 0 for other in found.files if other != file)
+    if others + (new.length or 0) > state.settings.max_upload_bytes:
+        raise TooLarge(
+            f"With {file.name} the upload has more than {state.settings.max_upload_bytes} bytes "
+            "(setting max_upload_bytes)."
+        )
+    return found
+
+
+def request_of(new: NewFile) -> UploadRequest:
+    """The announcement of an upload of this file alone; InvalidInput where it cannot be."""
+    values = new.values
+    if "collection" not in values:
+        raise InvalidInput("Upload-Metadata needs `collection` (or `upload`, one announced).")
+    fields: dict[str, Any] = {
+        key: values[key]
+        for key in ("collection", "id", "axes", "variable", "rows", "columns")
+        if values.get(key)
+    }
+    try:
+        file = DeclaredFile(name=values["filename"], size=new.length)
+        return UploadRequest(files=[file], **fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise InvalidInput(f"{where} in Upload-Metadata: {fault['msg']}.") from None
+
+
+def _require_unconverted(upload: UploadRow) -> None:
+    if upload.state is UploadState.CONVERTING:
+        raise Conflict("The file is just being converted; wait for its end.")
+    if upload.state is UploadState.SUCCEEDED:
+        raise Conflict(f"The file has become the item {upload.item!r}; remove that.")
+
+
+async def _put_together(state: State, made: TransferRow, rows: Sequence[TransferRow]) -> None:
+    settings, token = state.settings, uuid.uuid4()
+    digest = hashlib.sha256()
+
+    async def all_bytes() -> AsyncIterator[bytes]:
+        for row in rows:
+            async for piece in state.storage.stream(row.key):
+                digest.update(piece)
+                yield piece
+
+    async def write() -> None:
+        await state.storage.put(made.key, all_bytes())
+        async with transaction(state.pool) as db:
+            size = made.length
+            assert size is not None
+            if not await note_finished(
+                db, made, token, size, digest.hexdigest(), settings.group_wait_s
+            ):
+                raise LeaseLost
+
+    async def renew() -> bool:
+        async with transaction(state.pool) as db:
+            return await transfer_repository.renew(db, made.id, token, settings.lease_s) is not None
+
+    try:
+        async with transaction(state.pool) as db:
+            if not await transfer_repository.claim(
+                db, made.id, token, settings.lease_s, settings.upload_ttl_s
+            ):
+                raise LeaseLost
+        await while_leased(write(), renew, settings.lease_s)
+    except LeaseLost:
+        raise Conflict("The upload was given up while it was put together.") from None
+    finally:
+        async with transaction(state.pool) as db:
+            await transfer_repository.release(db, made.id, token, settings.upload_ttl_s)

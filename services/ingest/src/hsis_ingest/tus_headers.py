@@ -1,0 +1,43 @@
+"""What tus clients say in headers."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from hsis.errors import InvalidInput
+
+MAX_METADATA = 8192
+MAX_DIGITS = 18
+
+
+def count(headers: Mapping[str, str], name: str) -> int:
+    """A header that is a number of bytes; InvalidInput where it is missing or something else."""
+    value = headers.get(name, "").strip()
+    if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
+        raise InvalidInput(f"{name} must be a number of bytes, not {value!r}.")
+    return int(value)
+
+
+def parse_metadata(header: str | None) -> dict[str, str]:
+    """Upload-Metadata: `key base64,key base64,key`. Values that are no text are left out.
+
+    InvalidInput where it is not of that form, or a key is there twice.
+    """
+    if header is None or not header.strip():
+        return {}
+    if len(header) > MAX_METADATA or not (header.isascii() and header.isprintable()):
+        raise InvalidInput(f"Upload-Metadata is printable ASCII, at most {MAX_METADATA} bytes.")
+    values: dict[str, str] = {}
+    seen = set()
+    for pair in header.split(","):
+        key, _, encoded = pair.strip().partition(" ")
+        if not key or key in seen:
+            raise InvalidInput("The keys of Upload-Metadata are not empty and each there once.")
+        seen.add(key)
+        try:
+            values[key] = base64.b64decode(encoded.strip(), validate=True).decode()
+        except UnicodeDecodeError:
+            continue
+        except (binascii.Error, ValueError):
+            raise InvalidInput(f"The value of {key!r} in Upload-Metadata is no Base64.") from None
+    return values
