@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -46,6 +47,7 @@ class Ingest:
     storage_url: str
     admin_token: str
     make_token: Callable[..., str]
+    folder: Path
 
     @property
     def client(self) -> IngestClient:
@@ -87,6 +89,10 @@ class Ingest:
         """What is stored under a prefix."""
         return [blob.key async for blob in self.storage.list(prefix, token=self.admin_token)]
 
+    def unfinished(self, prefix: str) -> list[Path]:
+        """What the object store keeps of uploads in parts that nobody completed."""
+        return list((self.folder / prefix).glob(".rclone_temp_*"))
+
     async def emptied(self, *prefixes: str) -> None:
         """Wait until nothing is stored under the prefixes."""
         async with asyncio.timeout(20):
@@ -105,6 +111,7 @@ async def running(
     """The three services that a conversion needs; `overrides` are settings of ingest."""
     ports = {name: free_port() for name in ("catalog", "storage-proxy", "ingest")}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    bucket = fresh_bucket()
     common = {
         "token_public_key": keys.public_pem,
         "catalog_url": urls["catalog"],
@@ -114,7 +121,7 @@ async def running(
     quick = {"worker_poll_s": 0.05, "sweep_s": 0.1, "lease_s": 1.0, "retry_delay_s": 0.05}
     own: dict[str, dict[str, Any]] = {
         "catalog": catalog_settings(keys) | databases["catalog"],
-        "storage-proxy": storage_settings(object_store, fresh_bucket()),
+        "storage-proxy": storage_settings(object_store, bucket),
         "ingest": databases["ingest"] | quick | overrides,
     }
     async with AsyncExitStack() as exits:
@@ -133,6 +140,7 @@ async def running(
             urls["storage-proxy"],
             answer.access_token,
             make_token,
+            object_store.folder / bucket,
         )
 
 

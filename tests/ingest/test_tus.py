@@ -1,105 +1,30 @@
 """Resumable uploads, as the text of tus 1.0.0 has them."""
 
-import asyncio
 import base64
 import hashlib
 import zlib
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-import httpx
-import numpy as np
 import pytest
 
-from hsis.clients.storage import StorageClient
 from hsis.contracts.uploads import UploadState
 from tests.ingest.conftest import Ingest
+from tests.ingest.tus_client import (
+    COLLECTION,
+    MIB,
+    OCTETS,
+    Tus,
+    bytes_of,
+    encoded,
+    stored,
+    upload_of,
+)
 from tests.support.servers import served
-
-COLLECTION = "tus"
-OCTETS = "application/offset+octet-stream"
-MIB = 1024 * 1024
-
-
-def bytes_of(size: int, seed: int = 0) -> bytes:
-    return np.random.default_rng(seed).bytes(size)
-
-
-def encoded(**values: str) -> str:
-    return ",".join(
-        f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in values.items()
-    )
-
-
-@dataclass
-class Tus:
-    """A tus client that says only what a test tells it to."""
-
-    http: httpx.AsyncClient
-    url: str
-    token: str | None
-
-    async def ask(self, method, url, content=b"", **headers) -> httpx.Response:
-        named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
-        named.setdefault("Tus-Resumable", "1.0.0")
-        if self.token:
-            named.setdefault("Authorization", f"Bearer {self.token}")
-        return await self.http.request(method, url, content=content, headers=named)
-
-    async def create(self, length, content=b"", *, metadata=None, **headers) -> httpx.Response:
-        if metadata is not None:
-            headers["Upload_Metadata"] = encoded(**metadata)
-        if length is not None:
-            headers["Upload_Length"] = length
-        return await self.ask("POST", f"{self.url}/uploads", content, **headers)
-
-    async def created(self, length, name, **metadata) -> str:
-        """The URL of a transfer for a file that makes an item of its own."""
-        metadata = {"collection": COLLECTION, "filename": name} | metadata
-        answer = await self.create(length, metadata=metadata)
-        assert answer.status_code == 201, answer.text
-        return answer.headers["Location"]
-
-    async def send(self, url, offset, content, **headers) -> httpx.Response:
-        headers = {"Content_Type": OCTETS, "Upload_Offset": offset} | headers
-        return await self.ask("PATCH", url, content, **headers)
-
-    async def offset(self, url) -> int:
-        answer = await self.ask("HEAD", url)
-        assert answer.status_code == 200
-        return int(answer.headers["Upload-Offset"])
 
 
 @pytest.fixture
 def tus(idle_ingest: Ingest) -> Tus:
     return Tus(idle_ingest.http, idle_ingest.url, idle_ingest.admin_token)
-
-
-async def upload_of(ingest: Ingest, name: str):
-    """The upload that has this file, as its users see it."""
-    listed = await ingest.http.get(
-        f"{ingest.url}/uploads?collection={COLLECTION}",
-        headers={"Authorization": f"Bearer {ingest.admin_token}"},
-    )
-    [found] = [
-        upload["id"]
-        for upload in listed.json()["uploads"]
-        if any(file["name"] == name for file in upload["files"])
-    ]
-    return await ingest.client.upload(found, token=ingest.admin_token)
-
-
-async def stored(ingest: Ingest, name: str) -> bytes:
-    """The file as it is in the store, once it is complete."""
-    upload = await upload_of(ingest, name)
-    [file] = [file for file in upload.files if file.name == name]
-    assert file.received
-    content = await ingest.storage.get(
-        f"raw/{COLLECTION}/{upload.id}/{name}", token=ingest.admin_token
-    )
-    assert file.size == len(content)
-    assert file.sha256 in {None, hashlib.sha256(content).hexdigest()}
-    return content
 
 
 async def test_what_is_spoken(tus: Tus):
@@ -318,87 +243,3 @@ async def test_termination(idle_ingest: Ingest, tus: Tus):
         )
     # The item's id is free again.
     await tus.created(1, "ended.npy")
-
-
-async def test_a_client_that_goes_away_and_comes_back(idle_ingest: Ingest, tus: Tus):
-    content = bytes_of(12 * MIB, 4)
-    url = await tus.created(len(content), "away.npy")
-
-    async def broken():
-        yield content[: 9 * MIB]
-        await asyncio.sleep(0.3)
-        raise ConnectionError("pulled the plug")
-
-    with pytest.raises(ConnectionError):
-        await tus.send(url, 0, broken(), Content_Length=len(content))
-    at = await tus.offset(url)
-    assert at == 9 * MIB  # the last MiB too, which is not enough for a part
-    assert (await tus.send(url, at, content[at:])).status_code == 204
-    assert await stored(idle_ingest, "away.npy") == content
-
-
-async def test_one_request_at_a_time(idle_ingest: Ingest, tus: Tus):
-    url = await tus.created(100, "twice.npy")
-
-    async def endless():
-        while True:
-            yield b"x"
-            await asyncio.sleep(0.05)
-
-    first = asyncio.create_task(tus.send(url, 0, endless(), Content_Length=100))
-    await asyncio.sleep(1.3)  # longer than the lease: it is renewed
-    second = await tus.send(url, 0, b"y")
-    assert second.status_code == 423
-    first.cancel()
-    await asyncio.gather(first, return_exceptions=True)
-    assert 0 < await tus.offset(url) < 100
-
-
-async def test_a_silent_request_gives_way_to_one_that_asks(idle_ingest: Ingest, tus: Tus):
-    url = await tus.created(10, "silent.npy")
-
-    async def silent():
-        yield b"abc"
-        await asyncio.sleep(30)
-
-    hanging = asyncio.create_task(tus.send(url, 0, silent(), Content_Length=10))
-    await asyncio.sleep(0.2)
-    async with asyncio.timeout(4):
-        assert await tus.offset(url) == 3
-    assert (await tus.send(url, 3, b"defghij")).status_code == 204
-    hanging.cancel()
-    await asyncio.gather(hanging, return_exceptions=True)
-    assert await stored(idle_ingest, "silent.npy") == b"abcdefghij"
-
-
-async def test_any_replica_goes_on(idle_ingest: Ingest, tus: Tus):
-    content = bytes_of(21 * MIB, 5)
-    url = await tus.created(len(content), "replicas.npy")
-    path = url.removeprefix(tus.url)
-    async with served(idle_ingest.app()) as other:
-        at = 0
-        for size, base in ((9 * MIB, tus.url), (8 * MIB, other), (4 * MIB, tus.url)):
-            sent = await tus.send(base + path, at, content[at : at + size])
-            assert sent.status_code == 204
-            at += size
-    assert await stored(idle_ingest, "replicas.npy") == content
-    assert (await upload_of(idle_ingest, "replicas.npy")).files[0].sha256 is None
-
-
-async def test_a_store_that_lost_the_parts_gets_them_again(idle_ingest: Ingest, tus: Tus):
-    content = bytes_of(20 * MIB, 6)
-    url = await tus.created(len(content), "lost.npy")
-    assert (await tus.send(url, 0, content[: 9 * MIB])).status_code == 204
-    upload = await upload_of(idle_ingest, "lost.npy")
-    # As a store does that keeps unfinished uploads only as long as it runs.
-    token = idle_ingest.make_token("service:ingest", scopes=("service",))
-    async with httpx.AsyncClient(
-        headers={"Authorization": f"Bearer {token}"}, trust_env=False
-    ) as http:
-        storage = StorageClient(http, idle_ingest.storage_url)
-        await storage.abort_parts(f"raw/{COLLECTION}/{upload.id}/lost.npy")
-    answer = await tus.send(url, 9 * MIB, content[9 * MIB :])
-    assert answer.status_code == 409
-    assert await tus.offset(url) == 0
-    assert (await tus.send(url, 0, content)).status_code == 204
-    assert await stored(idle_ingest, "lost.npy") == content
