@@ -56,7 +56,7 @@ async def test_the_slimmed_image_of_ingest_reads_matlab_and_geotiff(
     with rasterio.open(
         *(tmp_path / "scene.tif", "w"),
         **{"driver": "GTiff", "count": 5, "height": 9, "width": 7, "dtype": "uint16"},
-        **{"crs": "EPSG:32632", "transform": rasterio.transform.from_origin(5e5, 5e6, 2, 2)},
+        **{"crs": "EPSG:32632", "transform": rasterio.Affine(2, 0, 5e5, 0, -2, 5e6)},
     ) as file:
         file.write(scene)
     for name in ("scene.mat", "scene.tif"):

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,22 @@ FILES = (COMPOSE / "compose.yaml", COMPOSE / "compose.cpu.yaml")
 
 @dataclass(frozen=True)
 class Containers:
-    """One installation: its project name, its port, and the folder of its secrets."""
+    """One installation: its project name, its port, and the folder of its secrets.
+
+    `settings` are what an operator writes into compose/.env, `overrides` names of files in
+    compose/overrides.
+    """
 
     project: str
     port: int
     secrets: Path
     engine: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+    def configured(self, *overrides: str, **settings: str) -> "Containers":
+        """The same installation as it is after `up` with these settings and overrides."""
+        return replace(self, overrides=overrides, settings={**self.settings, **settings})
 
     @property
     def url(self) -> str:
@@ -33,7 +43,8 @@ class Containers:
     @property
     def file_arguments(self) -> list[str]:
         """Project and files, as docker compose wants them."""
-        return ["-p", self.project, *(part for file in FILES for part in ("-f", str(file)))]
+        files = [*FILES, *(COMPOSE / "overrides" / f"{name}.yaml" for name in self.overrides)]
+        return ["-p", self.project, *(part for file in files for part in ("-f", str(file)))]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,6 +62,7 @@ class Containers:
             "HSIS_BACKEND_SUBNET": "172.31.242.0/24",
             # A killed worker's lease ends within the tests' patience.
             "HSIS_CONFIG_FILE": str(self.secrets.parent / "hsis.yaml"),
+            **self.settings,
         }
 
     def docker(self, *words: str, check: bool = True) -> str:
