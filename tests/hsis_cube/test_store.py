@@ -1,6 +1,7 @@
 """The written store as zarr-python and xarray read it."""
 
 import asyncio
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from hsis.cube import layout
 from hsis.cube.reader import StoredCube
+from hsis.cube.shard import DamagedShard
 from tests.hsis_cube.blobs import DTYPES, FolderBlobs, random_values, stored, write_cube
 
 SHAPES = [(1, 1, 1), (17, 130, 257), (130, 3, 5), (5, 300, 600)]
@@ -135,6 +137,37 @@ async def test_the_description_comes_back_as_it_was_written(tmp_path: Path) -> N
     found = (await StoredCube.open(blobs, "c/")).info
     assert np.isnan(found.nodata)
     assert repr(found) == repr(info)
+
+
+@pytest.mark.parametrize(
+    "shape", [[2**16 + 1, 4, 5], [3, 0, 5], [3, 4, 2**31], [3, 4.0, 5], [3, 4], "345", None]
+)
+async def test_documents_of_no_cube_are_told_as_damage(tmp_path: Path, shape: Any) -> None:
+    blobs, values = FolderBlobs(tmp_path), random_values((3, 4, 5), "int16")
+    await write_cube(blobs, "", values, layout.CubeInfo(values.shape, values.dtype))
+    document = json.loads((tmp_path / "zarr.json").read_text())
+    document["consolidated_metadata"]["metadata"]["cube"]["shape"] = shape
+    (tmp_path / "zarr.json").write_text(json.dumps(document))
+    with pytest.raises(DamagedShard):
+        await StoredCube.open(blobs, "")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "{", "[" * 5000], ids=range(4))
+async def test_a_root_document_of_another_kind_is_told_as_damage(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "zarr.json").write_text(content)
+    with pytest.raises(DamagedShard):
+        await StoredCube.open(FolderBlobs(tmp_path), "")
+
+
+async def test_no_more_of_a_document_is_read_than_there_can_be(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    with (tmp_path / "zarr.json").open("wb") as document:
+        document.truncate(40 << 30)  # sparse
+    with pytest.raises(DamagedShard, match="more than 33554432 bytes"):
+        await StoredCube.open(blobs, "")
+    assert blobs.bytes_read == {"zarr.json": (32 << 20) + 1}
 
 
 async def test_a_spectrum_reads_only_its_chunks(tmp_path: Path) -> None:

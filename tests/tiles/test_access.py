@@ -84,6 +84,7 @@ async def test_an_item_replaced_under_the_same_id_shows_its_new_values(tiles: Ti
     second = await tiles.get(
         f"{path}/spectrum?x=2&y=2", headers={"If-None-Match": first.headers["ETag"]}
     )
+    assert second.status_code == 200, second.text
     assert second.json()["values"] == values[:, 2, 2].tolist()
 
 

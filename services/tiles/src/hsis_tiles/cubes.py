@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from hsis.clients.catalog import CatalogClient
 from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import cube_prefix, statistics_key
-from hsis.cube.reader import BlobReader, StoredCube
+from hsis.cube.reader import BlobReader, StoredCube, read_document
 from hsis.cube.shard import DamagedShard
 from hsis.cube.statistics import CubeStatistics
 from hsis.errors import NotFound
@@ -103,10 +103,12 @@ class OpenCubes:
         """The statistics stored with the cube."""
         found = self._statistics.get(name)
         if found is None:
-            content = await self._blobs.get(statistics_key(name.collection, name.item))
             try:
+                content = await read_document(
+                    self._blobs, statistics_key(name.collection, name.item)
+                )
                 found = CubeStatistics.model_validate_json(content)
-            except ValidationError as error:
+            except (DamagedShard, ValidationError) as error:
                 raise DamagedCube(
                     f"The statistics of {name.collection}/{name.item} cannot be read."
                 ) from error
@@ -120,7 +122,7 @@ class OpenCubes:
             blobs = RememberedBlobs(self._blobs, self._ranges)
             try:
                 cube = await StoredCube.open(blobs, prefix, self._executor)
-            except (KeyError, ValueError) as error:
+            except DamagedShard as error:
                 raise DamagedCube(
                     f"The description of the cube {name.collection}/{name.item} cannot be read."
                 ) from error

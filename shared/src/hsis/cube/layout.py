@@ -23,6 +23,9 @@ SHARD_BANDS_MIN, SHARD_BANDS_MAX = 112, 128
 OVERVIEW_MIN_PIXELS = 512
 """A cube gets overviews until the longer side is at most this many pixels."""
 
+MAX_READ_SHAPE = (2**16, 2**31 - 1, 2**31 - 1)
+"""Bands, rows, columns of a cube that is read: a document that says more is no cube's."""
+
 Shape = tuple[int, int, int]
 Transform = tuple[float, float, float, float, float, float]
 """Affine pixel-to-CRS coefficients (a, b, c, d, e, f): X = a x + b y + c, Y = d x + e y + f, with
@@ -174,13 +177,19 @@ def store_documents(info: CubeInfo) -> dict[str, bytes]:
 
 
 def info_of_documents(root: Mapping[str, Any], coordinates: Mapping[str, NDArray[Any]]) -> CubeInfo:
-    """The description of a cube from its root `zarr.json` and its coordinate arrays by name."""
+    """The description of a cube from its root `zarr.json` and its coordinate arrays by name.
+
+    KeyError, TypeError or ValueError where they are not a cube's.
+    """
     array = root["consolidated_metadata"]["metadata"][ARRAY]
     attributes = array["attributes"]
     spatial = root["consolidated_metadata"]["metadata"].get("spatial_ref", {}).get("attributes", {})
     geo = spatial.get("GeoTransform")
     c, a, b, f, d, e = map(float, geo.split()) if geo else (0.0,) * 6
     bands, rows, columns = array["shape"]
+    for size, most in zip((bands, rows, columns), MAX_READ_SHAPE, strict=True):
+        if type(size) is not int or not 0 < size <= most:
+            raise ValueError(f"a cube of the shape {array['shape']}; 1 to {most} of each is right")
 
     def listed(name: str, kind: type) -> Any:
         return tuple(map(kind, coordinates[name].tolist())) if name in coordinates else None

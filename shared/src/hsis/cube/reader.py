@@ -6,8 +6,9 @@ and reads neighbours together.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ MAX_GAP_BYTES = 256 * 1024
 MAX_READ_BYTES = 8 * 1024 * 1024
 CONCURRENT_READS = 16
 INDEX_CACHE_ENTRIES = 1024
+MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
+"""Of `zarr.json` or the statistics: far more than those of the widest cube have."""
 
 
 class BlobReader(Protocol):
@@ -66,17 +69,24 @@ class StoredCube:
     ) -> "StoredCube":
         """The cube whose store has the root `prefix` (which ends in `/`).
 
-        Chunks are decompressed in `executor` (None: the event loop's default one).
+        Chunks are decompressed in `executor` (None: the event loop's default one). DamagedShard
+        where the documents are not those of a stored cube.
         """
-        root = json.loads(await blobs.get(prefix + "zarr.json"))
-        nodes = root["consolidated_metadata"]["metadata"]
-        names = layout.coordinate_names(root)
-        contents = await asyncio.gather(*(blobs.get(f"{prefix}{name}/c/0") for name in names))
-        values = {
-            name: layout.plain_values(nodes[name], content)
-            for name, content in zip(names, contents, strict=True)
-        }
-        return cls(blobs, prefix, layout.info_of_documents(root, values), executor)
+        content = await read_document(blobs, prefix + "zarr.json")
+        with _told_as_damage():
+            root = json.loads(content)
+            nodes = root["consolidated_metadata"]["metadata"]
+            names = layout.coordinate_names(root)
+        contents = await asyncio.gather(
+            *(read_document(blobs, f"{prefix}{name}/c/0") for name in names)
+        )
+        with _told_as_damage():
+            values = {
+                name: layout.plain_values(nodes[name], content)
+                for name, content in zip(names, contents, strict=True)
+            }
+            info = layout.info_of_documents(root, values)
+        return cls(blobs, prefix, info, executor)
 
     async def read(
         self,
@@ -127,7 +137,7 @@ class StoredCube:
     ) -> None:
         key = self._prefix + layout.shard_key(index, factor)
         offsets = await self._index(key, size)
-        pieces = list(_pieces(offsets, index, size, wanted, rows, columns))
+        pieces = list(_pieces(offsets, index, size, self.info.dtype, wanted, rows, columns))
         runs = shard.coalesce((p.bytes for p in pieces), MAX_GAP_BYTES, MAX_READ_BYTES)
         await asyncio.gather(*(self._read_run(key, run, pieces, result) for run in runs))
 
@@ -151,6 +161,22 @@ class StoredCube:
         return index
 
 
+async def read_document(blobs: BlobReader, key: str) -> bytes:
+    """A whole blob, as small as the documents of a cube are; DamagedShard where it is larger."""
+    content = await blobs.get_range(key, 0, MAX_DOCUMENT_BYTES + 1)
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise shard.DamagedShard(f"{key} has more than {MAX_DOCUMENT_BYTES} bytes")
+    return content
+
+
+@contextmanager
+def _told_as_damage() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise shard.DamagedShard("the documents are not those of a stored cube") from error
+
+
 def _check_window(
     shape: Shape, bands: NDArray[np.int64], rows: tuple[int, int], columns: tuple[int, int]
 ) -> None:
@@ -165,6 +191,7 @@ def _pieces(
     offsets: NDArray[np.uint64],
     index: Shape,
     size: Shape,
+    dtype: np.dtype[Any],
     wanted: NDArray[np.int64],
     rows: tuple[int, int],
     columns: tuple[int, int],
@@ -181,7 +208,7 @@ def _pieces(
         (places,) = np.nonzero((wanted >= b0) & (wanted < b0 + INNER_CHUNK[0]))
         top, bottom = max(rows[0], y0), min(rows[1], y0 + INNER_CHUNK[1])
         left, right = max(columns[0], x0), min(columns[1], x0 + INNER_CHUNK[2])
-        where = shard.chunk_range(offsets, position)
+        where = shard.chunk_range(offsets, position, dtype)
         if where is None:
             continue
         found.append(

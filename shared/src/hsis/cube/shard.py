@@ -5,6 +5,7 @@ little-endian uint64 (both 2**64 - 1 for a chunk that is all fill value), then a
 """
 
 import math
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -19,6 +20,8 @@ from hsis.cube.layout import INNER_CHUNK, Shape
 
 MISSING = np.uint64(2**64 - 1)
 COMPRESSION_LEVEL = 5
+BLOSC_HEADER_BYTES = 16
+"""Also the most that blosc adds to values that it cannot compress."""
 
 
 class DamagedShard(ValueError):
@@ -108,24 +111,46 @@ def decode_index(content: bytes, shard: Shape) -> NDArray[np.uint64]:
     return np.frombuffer(head, "<u8").reshape(*chunk_counts(shard), 2)
 
 
-def chunk_range(index: NDArray[np.uint64], position: Shape) -> ByteRange | None:
-    """Where an inner chunk lies in its shard; None where it is all fill value."""
-    offset, length = index[position]
+def chunk_range(
+    index: NDArray[np.uint64], position: Shape, dtype: np.dtype[Any]
+) -> ByteRange | None:
+    """Where an inner chunk lies in its shard; None where it is all fill value.
+
+    DamagedShard when it is longer than blosc makes chunks of `dtype`.
+    """
+    offset, length = map(int, index[position])
     if offset == MISSING:
         return None
-    return ByteRange(int(offset), int(offset) + int(length))
+    longest = _plain_bytes(dtype) + BLOSC_HEADER_BYTES
+    if length > longest:
+        raise DamagedShard(f"a chunk is said to take {length} bytes; it has {longest} at most")
+    return ByteRange(offset, offset + length)
 
 
 def decode_chunk(packed: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """An inner chunk's values; DamagedShard when they are not what the metadata says."""
-    expected = math.prod(INNER_CHUNK) * dtype.itemsize
+    """An inner chunk's values; DamagedShard when they are not what the metadata says.
+
+    The lengths that the chunk tells of itself are compared first: blosc believes them, and would
+    take as much memory as they say.
+    """
+    expected = _plain_bytes(dtype)
+    if len(packed) < BLOSC_HEADER_BYTES:
+        raise DamagedShard(f"a chunk is only {len(packed)} bytes long")
+    plain_bytes, _, packed_bytes = struct.unpack_from("<3I", packed, 4)
+    if plain_bytes != expected:
+        raise DamagedShard(f"a chunk has {plain_bytes} bytes; {expected} are right")
+    if packed_bytes != len(packed):
+        raise DamagedShard(f"a chunk should take {packed_bytes} bytes; {len(packed)} are there")
     try:
         plain = blosc.decompress(packed)
     except (RuntimeError, ValueError) as error:
         raise DamagedShard("a chunk does not decompress") from error
-    if len(plain) != expected:
-        raise DamagedShard(f"a chunk has {len(plain)} bytes; {expected} are right")
     return np.frombuffer(plain, dtype.newbyteorder("<")).reshape(INNER_CHUNK)
+
+
+def _plain_bytes(dtype: np.dtype[Any]) -> int:
+    """The length in bytes of an inner chunk's values."""
+    return math.prod(INNER_CHUNK) * dtype.itemsize
 
 
 def coalesce(ranges: Iterable[ByteRange], max_gap: int, max_bytes: int) -> list[ByteRange]:
