@@ -1,6 +1,7 @@
 """Files sent and fetched over connections that break, and bytes that are not those expected."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from tests.support.platform import Platform
 
+from hsis.cli.journal import FileJournal
 from hsis.clients import fetching, sending
 from hsis.clients.ingest import IngestClient
 from hsis.clients.storage import StorageClient
@@ -22,22 +24,28 @@ CUT_AFTER_BYTES = 300_000
 
 @pytest.fixture(autouse=True)
 def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "RETRY_DELAYS_S", (0.05, 0.05))
+    monkeypatch.setattr(sending, "FIRST_DELAY_S", 0.02)
     monkeypatch.setattr(fetching, "RETRY_DELAYS_S", (0.05, 0.05))
 
 
 @asynccontextmanager
-async def line_to(url: str, cuts: int) -> AsyncIterator[str]:
-    """A TCP line to a server that breaks after CUT_AFTER_BYTES, as often as `cuts` says."""
-    left = cuts
+async def line_to(
+    url: str, cuts: int, *, cut_after: int = CUT_AFTER_BYTES, dead_after: int | None = None
+) -> AsyncIterator[str]:
+    """A TCP line to a server that breaks after `cut_after` bytes, as often as `cuts` says, and
+    carries nothing more once it carried `dead_after` bytes in all."""
+    left, total = cuts, 0
     parts = urlsplit(url)
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal left
+        nonlocal left, total
         carried = 0
         while piece := await reader.read(65536):
             carried += len(piece)
-            if left > 0 and carried > CUT_AFTER_BYTES:
+            total += len(piece)
+            if dead_after is not None and total > dead_after:
+                return
+            if left > 0 and carried > cut_after:
                 left -= 1
                 return
             writer.write(piece)
@@ -81,28 +89,89 @@ async def ended(ingest: IngestClient, upload: str) -> UploadState:
     return [state async for state in ingest.wait(upload)][-1].state
 
 
-async def test_an_interrupted_file_is_sent_again(
+async def test_an_interrupted_file_goes_on_from_where_it_was(
     stack: Platform, http: httpx.AsyncClient, file: Path
 ) -> None:
     progress: list[int] = []
-    async with line_to(stack.ingest_url, cuts=1) as url:
+    async with line_to(stack.ingest_url, cuts=2) as url:
         upload = await sending.send_files(
             IngestClient(http, url),
             request_for(file, "interrupted"),
             [file],
             on_progress=lambda _, count: progress.append(count),
         )
-    assert progress.count(0) == 2
+    assert progress.count(0) == 1
     assert progress[-1] == file.stat().st_size
-    assert await ended(IngestClient(http, stack.ingest_url), upload.id) is UploadState.SUCCEEDED
+    ingest = IngestClient(http, stack.ingest_url)
+    assert await ended(ingest, upload.id) is UploadState.SUCCEEDED
+    stored = await ingest.upload(upload.id)
+    assert stored.files[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+async def test_a_new_process_goes_on_where_the_last_one_was_ended(
+    stack: Platform, http: httpx.AsyncClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file.parent))
+    request = request_for(file, "ended")
+    ingest = IngestClient(http, stack.ingest_url)
+    started = asyncio.Event()
+
+    def on_progress(_: str, count: int) -> None:
+        if count:
+            started.set()
+
+    def journal() -> FileJournal:
+        return FileJournal(stack.ingest_url, request, [file])
+
+    async with line_to(stack.ingest_url, cuts=0, dead_after=500_000) as url:
+        with pytest.raises(Unavailable):
+            await sending.send_files(
+                IngestClient(http, url), request, [file], tries=2, journal=journal(),
+                on_progress=on_progress,
+            )  # fmt: skip
+    assert started.is_set()
+    begun = journal().upload()
+    progress: list[int] = []
+    upload = await sending.send_files(
+        ingest, request, [file], journal=journal(),
+        on_progress=lambda _, count: progress.append(count),
+    )  # fmt: skip
+    assert upload.id == begun
+    assert progress[0] > 0  # not from its start
+    assert await ended(ingest, upload.id) is UploadState.SUCCEEDED
+    assert journal().upload() is None
+    assert list((file.parent / "hsis" / "uploads").iterdir()) == []
+
+
+async def test_files_that_changed_are_sent_anew(
+    stack: Platform, http: httpx.AsyncClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file.parent))
+    ingest = IngestClient(http, stack.ingest_url)
+    request = request_for(file, "changed")
+    async with line_to(stack.ingest_url, cuts=0, dead_after=500_000) as url:
+        with pytest.raises(Unavailable):
+            await sending.send_files(
+                IngestClient(http, url), request, [file], tries=2,
+                journal=FileJournal(stack.ingest_url, request, [file]),
+            )  # fmt: skip
+    np.save(file, np.ones((2, 3, 4), np.uint16))
+    request = request_for(file, "changed")
+    upload = await sending.send_files(
+        ingest, request, [file], journal=FileJournal(stack.ingest_url, request, [file])
+    )
+    assert upload.files[0].size == file.stat().st_size
+    assert await ended(ingest, upload.id) is UploadState.SUCCEEDED
 
 
 async def test_an_upload_that_never_gets_through_is_given_up(
     stack: Platform, http: httpx.AsyncClient, file: Path
 ) -> None:
-    async with line_to(stack.ingest_url, cuts=100) as url:
+    async with line_to(stack.ingest_url, cuts=100, cut_after=20_000) as url:
         with pytest.raises(Unavailable):
-            await sending.send_files(IngestClient(http, url), request_for(file, "again"), [file])
+            await sending.send_files(
+                IngestClient(http, url), request_for(file, "again"), [file], tries=2
+            )
     # The item id is free at once.
     ingest = IngestClient(http, stack.ingest_url)
     upload = await sending.send_files(ingest, request_for(file, "again"), [file])

@@ -7,11 +7,12 @@ import typer
 from pydantic import ValidationError
 
 from hsis.cli.companions import with_companions
+from hsis.cli.journal import FileJournal
 from hsis.cli.output import byte_progress, print_json, share_progress
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
-from hsis.clients.sending import send_files
+from hsis.clients.sending import DEFAULT_TRIES, send_files
 from hsis.contracts.uploads import DeclaredFile, Upload, UploadRequest, UploadState
-from hsis.errors import InvalidInput
+from hsis.errors import InvalidInput, Unavailable
 
 Files = Annotated[
     list[Path],
@@ -33,10 +34,16 @@ def upload(
     columns: Annotated[
         int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
     ] = None,
+    tries: Annotated[
+        int, typer.Option(min=1, help="In a row that bring nothing further, before it ends.")
+    ] = DEFAULT_TRIES,
     wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
 ) -> None:
-    """Upload a cube. All files of one call make one item; an ENVI header is found by itself."""
+    """Upload a cube. All files of one call make one item; an ENVI header is found by itself.
+
+    What breaks off goes on from where it was; so does the same command after it was ended.
+    """
     try:
         paths = with_companions(files)
         request = UploadRequest(
@@ -54,20 +61,34 @@ def upload(
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
         fail(f"{where} {fault['input']!r}: {fault['msg']}", EXIT_USAGE)
-    execute(lambda session: _upload(session, request, paths, wait=wait, as_json=as_json))
+    execute(
+        lambda session: _upload(session, request, paths, tries=tries, wait=wait, as_json=as_json)
+    )
 
 
 async def _upload(
-    session: Session, request: UploadRequest, paths: list[Path], *, wait: bool, as_json: bool
+    session: Session,
+    request: UploadRequest,
+    paths: list[Path],
+    *,
+    tries: int,
+    wait: bool,
+    as_json: bool,
 ) -> None:
+    journal = FileJournal(session.url, request, paths)
     with byte_progress() as progress:
         tasks = {file.name: progress.add_task(file.name, total=file.size) for file in request.files}
-        sent = await send_files(
-            session.ingest,
-            request,
-            paths,
-            on_progress=lambda name, count: progress.update(tasks[name], completed=count),
-        )
+        try:
+            sent = await send_files(
+                session.ingest,
+                request,
+                paths,
+                on_progress=lambda name, count: progress.update(tasks[name], completed=count),
+                tries=tries,
+                journal=journal,
+            )
+        except Unavailable as error:
+            raise Unavailable(f"{error.detail} The same command goes on from there.") from error
     if wait:
         sent = await _wait(session, sent)
     if as_json:

@@ -1,13 +1,19 @@
 """Client of ingest: uploads and their conversion."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+import httpx
 
 from hsis.clients.base import BaseClient
 from hsis.contracts.uploads import Upload, UploadRequest
 
 POLL_S = 0.5
+TUS = {"Tus-Resumable": "1.0.0"}
+ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S = 120.0, 10.0
+"""Of sending bytes: the longest time in which none is taken, or the last ones are not answered."""
 
 
 class IngestClient(BaseClient):
@@ -38,6 +44,51 @@ class IngestClient(BaseClient):
             timeout=None,
         )
         return Upload.model_validate_json(response.content)
+
+    async def create_transfer(
+        self, upload: str, name: str, length: int, *, token: str | None = None
+    ) -> str:
+        """Begin a resumable transfer (tus 1.0) of an announced file of `length` bytes; its path.
+
+        An unfinished one of the same file gives way to it.
+        """
+        metadata = ",".join(
+            f"{key} {base64.b64encode(value.encode()).decode()}"
+            for key, value in (("upload", upload), ("filename", name))
+        )
+        response = await self._request(
+            "POST",
+            "/uploads",
+            token=token,
+            headers=TUS | {"Upload-Length": str(length), "Upload-Metadata": metadata},
+        )
+        return urlsplit(response.headers["Location"]).path
+
+    async def transfer_offset(self, transfer: str, *, token: str | None = None) -> int:
+        """How many of a transfer's bytes are stored; NotFound where it is over or expired."""
+        response = await self._request("HEAD", transfer, token=token, headers=TUS)
+        return int(response.headers["Upload-Offset"])
+
+    async def send_bytes(
+        self,
+        transfer: str,
+        offset: int,
+        content: AsyncIterator[bytes] | bytes,
+        *,
+        token: str | None = None,
+    ) -> int:
+        """Send a transfer's bytes from `offset` on; the offset after them. Never tried again here:
+        what came before an error counts, as `transfer_offset` tells."""
+        response = await self._request(
+            "PATCH",
+            transfer,
+            token=token,
+            content=content,
+            headers=TUS
+            | {"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)},
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        )
+        return int(response.headers["Upload-Offset"])
 
     async def upload(self, upload: str, *, token: str | None = None) -> Upload:
         """Where an upload stands."""
