@@ -100,6 +100,7 @@ class Conversion:
             max_chunk_bytes=self._settings.max_chunk_bytes,
             max_expansion=self._settings.max_expansion,
             hdf5_max_objects=self._settings.hdf5_max_objects,
+            tiff_max_images=self._settings.tiff_max_images,
         )
 
     async def _write_shards(self, source: Source) -> CubeStatistics:

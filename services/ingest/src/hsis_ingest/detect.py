@@ -10,14 +10,15 @@ from hsis_ingest.errors import (
     UnsupportedFormat,
 )
 from hsis_ingest.formats import enmap, geotiff, hdf5_file, npy
+from hsis_ingest.formats.band_stack import BandStackSource
 from hsis_ingest.formats.enmap import EnmapSource
 from hsis_ingest.formats.envi import EnviSource
-from hsis_ingest.formats.geotiff import GeoTiffSource
 from hsis_ingest.formats.hdf5_layouts import open_hdf5
 from hsis_ingest.formats.matlab import MatlabSource
 from hsis_ingest.formats.matlab73 import Matlab73Source
 from hsis_ingest.formats.npy import NpySource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
+from hsis_ingest.formats.tiff_stack import open_tiff
 
 HEAD_BYTES = 520
 RAW_SUFFIXES = frozenset({"raw", "img", "bil", "bip", "bsq", "dat", "bin", "cube", "envi"})
@@ -37,6 +38,8 @@ def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
     if headers:
         return _open_envi(headers, [file for file in files if file not in headers])
     known = [file for file in files if kinds[file.name] is not None]
+    if len(known) > 1 and all(kinds[file.name] == "tiff" for file in known):
+        return BandStackSource(known, options)
     if len(known) > 1:
         names = ", ".join(file.name for file in known)
         raise UnsupportedFormat(f"{names} are cubes of their own; upload them one by one.")
@@ -65,7 +68,7 @@ def kind_of(file: ByteSource) -> str | None:
 
 def _open_single(file: ByteSource, kind: str | None, options: ReadOptions) -> Source:
     if kind == "tiff":
-        return GeoTiffSource(file, options)
+        return open_tiff(file, options)
     if kind == "npy":
         return NpySource(file, options)
     if kind == "matlab":

@@ -70,3 +70,4 @@ class Settings(DatabaseSettings):
     hdf5_max_objects: int = Field(
         default=10_000, ge=1, description="Groups and datasets of an HDF5 file"
     )
+    tiff_max_images: int = Field(default=10_000, ge=1, description="Images of a TIFF file")

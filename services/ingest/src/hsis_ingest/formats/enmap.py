@@ -19,6 +19,7 @@ from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.geotiff import GeoTiffSource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, parse_time, read_exactly
+from hsis_ingest.formats.tiff_directories import tiff_directories
 
 METADATA_END = "METADATA.XML"
 IMAGE_END = "SPECTRAL_IMAGE.TIF"
@@ -38,6 +39,7 @@ class EnmapSource:
         root = _parsed(metadata)
         self.format_name = f"EnMAP {self._text(root, 'base/level')}"
         self.acquired_at = parse_time(root.findtext("base/temporalCoverage/startTime"))
+        tiff_directories(image, options)  # refuses damaged and endless ones
         self._image = GeoTiffSource(image, options)
         try:
             self.axes = self._image.axes

@@ -2,7 +2,6 @@
 
 import contextvars
 import math
-import struct
 import threading
 import warnings
 from collections.abc import Iterable
@@ -39,7 +38,6 @@ class GeoTiffSource:
     outline = None
 
     def __init__(self, data: ByteSource, options: ReadOptions) -> None:
-        _check_directory(data)
         self._options = options
         self._name = data.name
         self._file = SingleFile(data)
@@ -52,22 +50,30 @@ class GeoTiffSource:
     def _open(self, data: ByteSource) -> None:
         with rasterio.Env(**GDAL_OPTIONS):
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # many cubes are so
-                    self._dataset = rasterio.open(
-                        self._file.path, driver="GTiff", opener=self._file
-                    )
+                self._dataset = open_quietly(self._file.path, driver="GTiff", opener=self._file)
             except GDAL_ERRORS as error:
                 raise self._fault(error) from error
             try:
-                _check_blocks(self._dataset, data)
-                _check_sizes(self._dataset, data, self._options)
-                self.axes = "byx" if _interleave(self._dataset) == "BAND" else "yxb"
-                self.acquired_at = parse_time(self._dataset.tags().get("start_time"))
-                self.info = _info(self._dataset, data.name)
+                self._describe(data)
+            except GDAL_ERRORS as error:
+                self._close()
+                raise self._fault(error) from error
             except BaseException:
-                self._dataset.close()
+                self._close()
                 raise
+
+    def _describe(self, data: ByteSource) -> None:
+        """Check what the file says of itself, and take it over."""
+        if len(self._dataset.subdatasets) > 1:
+            raise UnsupportedFormat(
+                f"{data.name} holds {len(self._dataset.subdatasets)} images; one image of several "
+                "bands is right."
+            )
+        check_blocks(self._dataset, data)
+        check_sizes(self._dataset, data, self._options)
+        self.axes = "byx" if _interleave(self._dataset) == "BAND" else "yxb"
+        self.acquired_at = parse_time(self._dataset.tags().get("start_time"))
+        self.info = describe(self._dataset, data.name)
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
         """A window, shape (band, y, x); TruncatedFile where GDAL cannot read it."""
@@ -77,18 +83,35 @@ class GeoTiffSource:
     def close(self) -> None:
         """Close the dataset."""
         with self._lock:
-            self._context.run(self._dataset.close)
+            self._context.run(self._close)
+
+    def first_byte(self) -> int | None:
+        """Where the values begin; None where they are compressed."""
+        with self._lock:
+            return self._context.run(self._first_byte)
+
+    def _first_byte(self) -> int | None:
+        offset = self._dataset.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1)
+        return None if self._dataset.compression or offset is None else int(offset)
+
+    def _close(self) -> None:
+        self._dataset.close()
 
     def _read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
         window = Window.from_slices((rows.start, rows.stop), (columns.start, columns.stop))
-        numbers = list(range(bands.start + 1, bands.stop + 1))
         with rasterio.Env(**GDAL_OPTIONS):
             try:
-                values: NDArray[Any] = self._dataset.read(numbers, window=window)
+                values = self._values(bands, window)
             except GDAL_ERRORS as error:
                 raise self._fault(error) from error
         if self._file.error is not None:  # GDAL makes do with what it got
             raise self._file.error
+        return values
+
+    def _values(self, bands: slice, window: Window) -> NDArray[Any]:
+        """The values of bands in a window, as GDAL reads them."""
+        numbers = list(range(bands.start + 1, bands.stop + 1))
+        values: NDArray[Any] = self._dataset.read(numbers, window=window)
         return values
 
     def _fault(self, error: Exception) -> Exception:
@@ -98,22 +121,14 @@ class GeoTiffSource:
         return TruncatedFile(f"{self._name} is damaged or truncated: GDAL says {error}.")
 
 
-def _check_directory(data: ByteSource) -> None:
-    """TruncatedFile where the first image directory lies behind the end of the file."""
-    head = data.read_at(0, 16)
-    order = "<" if head[:2] == b"II" else ">"
-    big = head[2:4] in {b"+\x00", b"\x00+"}
-    length = 16 if big else 8
-    if len(head) < length:
-        raise TruncatedFile(f"{data.name} has {len(head)} bytes; a TIFF header has {length}.")
-    (offset,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
-    if offset + 2 > data.size:
-        raise TruncatedFile(
-            f"{data.name} has {data.size} bytes; its image directory begins at byte {offset}."
-        )
+def open_quietly(path: str, **options: Any) -> Any:
+    """A dataset of rasterio, without a warning where it has no place: many cubes are so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, **options)
 
 
-def _check_blocks(dataset: Any, data: ByteSource) -> None:
+def check_blocks(dataset: Any, data: ByteSource) -> None:
     """TruncatedFile where the last blocks of a band lie behind the end of the file."""
     needed = 0
     pixel_interleaved = _interleave(dataset) != "BAND"
@@ -130,7 +145,7 @@ def _check_blocks(dataset: Any, data: ByteSource) -> None:
         raise TruncatedFile(f"{data.name} has {data.size} bytes; its image needs {needed}.")
 
 
-def _check_sizes(dataset: Any, data: ByteSource, options: ReadOptions) -> None:
+def check_sizes(dataset: Any, data: ByteSource, options: ReadOptions, *, images: int = 1) -> None:
     """DecompressionBomb where strips, tiles or the whole image expand too far."""
     if dataset.count == 0 or "complex_int16" in dataset.dtypes:
         return  # refused for what they are
@@ -138,7 +153,7 @@ def _check_sizes(dataset: Any, data: ByteSource, options: ReadOptions) -> None:
     pixel = item * (dataset.count if _interleave(dataset) != "BAND" else 1)
     rows, columns = dataset.block_shapes[0]
     check_chunk(rows * columns * pixel, data.name, options)
-    declared = dataset.count * dataset.height * dataset.width * item
+    declared = images * dataset.count * dataset.height * dataset.width * item
     check_expansion(declared, data.size, data.name, options)
 
 
@@ -146,13 +161,10 @@ def _interleave(dataset: Any) -> str:
     return str(dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "BAND"))
 
 
-def _info(dataset: Any, name: str) -> CubeInfo:
+def describe(dataset: Any, name: str) -> CubeInfo:
+    """What an image says of its bands, place and values."""
     if dataset.count == 0:
         raise UnsupportedFormat(f"{name} holds several images and no bands; send one image.")
-    if len(dataset.subdatasets) > 1:
-        raise UnsupportedFormat(
-            f"{name} holds {len(dataset.subdatasets)} images; one image of several bands is right."
-        )
     dtype = _same("data types", dataset.dtypes, name)
     wavelengths, fwhm = _wavelengths(dataset, name)
     names = tuple(dataset.descriptions)

@@ -92,6 +92,7 @@ class ReadOptions:
     max_chunk_bytes: int = 128 * 1024**2
     max_expansion: float = 1000.0
     hdf5_max_objects: int = 10_000
+    tiff_max_images: int = 10_000
 
 
 def read_exactly(source: ByteSource, offset: int, length: int) -> bytes:
