@@ -42,6 +42,14 @@ def test_stretch_is_linear_and_clipped_and_hides_nodata() -> None:
     assert image[0, :, 3].tolist() == [255] * 5 + [0]
 
 
+def test_nodata_of_complex_values_is_the_stored_value() -> None:
+    values = np.array([[[-9999, 3 + 4j, 10]]], np.complex64)
+    image = stretch(values, [(0.0, 10.0)], -9999.0)
+    assert image[0].tolist() == [[0] * 4, [128] * 3 + [255], [255] * 4]
+    image = stretch(values, [(0.0, 10.0)], 5.0)
+    assert image[0, :, 3].tolist() == [255] * 3
+
+
 def test_each_colour_has_its_own_limits() -> None:
     values = np.array([[[1.0]], [[2.0]], [[np.nan]]])
     image = stretch(values, [(0, 1), (0, 4), (0, 1)], None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hsis.cube.overview import halve
-from hsis.cube.statistics import StatisticsCollector, percentiles
+from hsis.cube.statistics import StatisticsCollector, all_valid, percentiles, valid_mask
 from tests.hsis_cube.blobs import DTYPES, random_values
 
 
@@ -126,6 +126,62 @@ def test_halving_valid_integers_rounds_the_exact_mean(
     for b, y, x in np.ndindex(found.shape):
         window = values[b, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].ravel().tolist()
         assert found[b, y, x] == round(Fraction(sum(window), len(window)))  # halves to even
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 7)),
+    st.sampled_from(["int64", "uint64"]),
+    st.sampled_from([None, "lowest", "highest", "some"]),
+    st.integers(0, 1000),
+)
+def test_halving_integers_of_64_bits_rounds_the_exact_mean(
+    shape: tuple[int, int, int], dtype: str, nodata: str | None, seed: int
+) -> None:
+    limits = np.iinfo(dtype)
+    # Few values, close to the ends and beyond what a float64 tells apart.
+    choices = [limits.min, limits.min + 1, limits.max, limits.max - 1, 2**53, 2**53 + 1, 7]
+    values = np.random.default_rng(seed).choice(np.array(choices, dtype), shape)
+    missing = {None: None, "lowest": limits.min, "highest": limits.max, "some": 2**53}[nodata]
+    found = halve(values, None if missing is None else float(missing), categorical=False)
+    for b, y, x in np.ndindex(found.shape):
+        window = values[b, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].ravel().tolist()
+        valid = [value for value in window if value != missing]
+        expected = round(Fraction(sum(valid), len(valid))) if valid else missing
+        assert found[b, y, x] == expected
+
+
+def test_the_largest_integers_keep_their_mean() -> None:
+    largest = np.full((1, 2, 2), 2**64 - 1, np.uint64)
+    assert halve(largest, None, categorical=False).tolist() == [[[2**64 - 1]]]
+    beyond = np.full((1, 3, 3), 2**53 + 1, np.int64)
+    assert halve(beyond, None, categorical=False).tolist() == [[[2**53 + 1] * 2] * 2]
+
+
+def test_neighbours_of_nodata_of_64_bits_are_valid() -> None:
+    values = np.array([[[2**53, 2**53 + 1, 2**53 + 2]]], np.int64)
+    [found] = collect(values, float(2**53), 1).bands
+    assert found.valid_count == 2
+    assert valid_mask(values, float(2**53)).tolist() == [[[False, True, True]]]
+    assert not all_valid(values, float(2**53))
+    assert all_valid(values[..., 1:], float(2**53))
+
+
+def test_the_largest_integer_is_nodata_though_no_float_says_it() -> None:
+    # As GDAL tells it, in a double: 2**64 stands for 2**64 - 1.
+    values = np.array([2**64 - 1, 2**64 - 2, 0], np.uint64)
+    assert valid_mask(values, 1.8446744073709552e19).tolist() == [False, True, True]
+    assert valid_mask(values, -1.0).all()
+    assert valid_mask(values, 0.5).all()
+    assert valid_mask(values, float("inf")).all()
+
+
+def test_nodata_of_complex_values_is_the_stored_value() -> None:
+    values = np.array([[[-9999, 3 + 4j, 5, -5, 5j, np.nan]]], np.complex64)
+    [found] = collect(values, -9999.0, 1).bands
+    assert (found.valid_count, found.min, found.max) == (4, 5.0, 5.0)
+    [found] = collect(values[..., 1:5], 5.0, 1).bands
+    assert (found.valid_count, found.mean, found.p2) == (3, 5.0, 5.0)
 
 
 @settings(max_examples=150, deadline=None)

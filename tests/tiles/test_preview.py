@@ -11,7 +11,8 @@ from PIL import Image
 
 from hsis.cube.classes import CubeClass
 from hsis.cube.layout import CubeInfo
-from hsis_tiles.render import fitting_factor
+from hsis.cube.statistics import CubeStatistics
+from hsis_tiles.render import Stretch, fitting_factor, limits_of
 from tests.tiles.conftest import COLLECTION, Tiles
 
 RANDOM = np.random.default_rng(11)
@@ -141,6 +142,15 @@ async def test_a_large_cube_is_drawn_from_its_overview(tiles: Tiles) -> None:
 def test_the_smallest_overview_that_is_large_enough(size: int, factor: int) -> None:
     info = CubeInfo((1, 300, 2000), np.dtype("u1"))  # overviews of 1000 and 500 columns
     assert fitting_factor(info, size) == factor
+
+
+def test_percentiles_leave_the_stored_nodata_of_complex_values_out() -> None:
+    statistics = CubeStatistics(pixels=3, sampled_pixels=3, bands=[])
+    values = np.array([[[3 + 4j, 5, 30]]], np.complex64)
+    found = limits_of(Stretch(percentiles=(0.0, 100.0)), statistics, [0], values, 30.0)
+    assert found == [(5.0, 5.0)]
+    found = limits_of(Stretch(percentiles=(0.0, 100.0)), statistics, [0], values, 5.0)
+    assert found == [(5.0, 30.0)]
 
 
 async def test_statistics_are_those_stored(tiles: Tiles, path: str) -> None:

@@ -82,6 +82,27 @@ def test_complex_values_are_told_by_their_magnitude() -> None:
     assert told_values(np.array([3 + 4j, np.nan], np.complex64), info) == [5.0, None]
 
 
+def test_nodata_of_complex_values_is_the_stored_value() -> None:
+    info = CubeInfo((3, 1, 1), np.dtype("complex64"), nodata=5.0)
+    assert told_values(np.array([3 + 4j, 5, 5j], np.complex64), info) == [5.0, None, 5.0]
+
+
+def test_values_beyond_a_float_are_null() -> None:
+    info = CubeInfo((3, 1, 1), np.dtype("float64"), scale=10.0, offset=-1.0)
+    stored = np.array([1.7e308, -1.7e308, 0.5])
+    assert told_values(stored, info, scaled=True) == [None, None, 4.0]
+    assert told_values(stored, info) == [1.7e308, -1.7e308, 0.5]
+
+
+def test_magnitudes_beyond_the_stored_dtype_are_told() -> None:
+    info = CubeInfo((2, 1, 1), np.dtype("complex64"))
+    [large, small] = told_values(np.array([3e38 + 3e38j, 3 + 4j], np.complex64), info)
+    assert large == pytest.approx(4.2426e38, rel=1e-4)
+    assert small == 5.0
+    double = CubeInfo((1, 1, 1), np.dtype("complex128"))
+    assert told_values(np.array([1.7e308 + 1.7e308j]), double) == [None]
+
+
 def test_unknown_wavelengths_are_left_out() -> None:
     info = CubeInfo((2, 1, 1), np.dtype("u1"), wavelengths_nm=(500.0, float("nan")))
     assert spectrum_document(info, 0, 0, np.zeros(2, "u1"))["wavelengths_nm"] is None

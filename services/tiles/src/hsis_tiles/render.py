@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsis.cube import layout, picture
 from hsis.cube.layout import CubeInfo
-from hsis.cube.statistics import CubeStatistics, valid_mask
+from hsis.cube.statistics import CubeStatistics, magnitudes, valid_mask
 from hsis.errors import InvalidInput
 
 Limits = list[tuple[float, float]]
@@ -130,8 +130,9 @@ def _extremes(statistics: CubeStatistics, band: int) -> tuple[float, float]:
 def _percentiles(
     band: NDArray[Any], percentiles: tuple[float, float], nodata: float | None
 ) -> tuple[float, float]:
-    values = np.abs(band) if band.dtype.kind == "c" else band
-    valid = values[valid_mask(values, nodata)]
+    if band.dtype.kind == "c":
+        band, nodata = magnitudes(band, nodata), None
+    valid = band[valid_mask(band, nodata)]
     if valid.size == 0:
         return 0.0, 1.0
     low, high = np.percentile(valid.astype(np.float64), percentiles).tolist()

@@ -24,17 +24,19 @@ def check_pixel(info: CubeInfo, x: int, y: int) -> None:
 def told_values(
     stored: NDArray[Any], info: CubeInfo, *, scaled: bool = False
 ) -> list[float | int | None]:
-    """Stored values of any shape (flattened), None where invalid.
+    """Stored values of any shape (flattened), None where invalid or too large for a float64.
 
     They are the stored numbers themselves, integers of 64 bits included, or, where `scaled`,
     `stored * scale + offset`; complex values are told by their magnitude.
     """
     values = stored.ravel()
     valid = valid_mask(values, info.nodata)
-    if values.dtype.kind == "c":
-        values = np.abs(values)
-    if scaled and (info.scale, info.offset) != (1.0, 0.0):
-        values = values.astype(np.float64) * info.scale + info.offset
+    with np.errstate(over="ignore", invalid="ignore"):
+        if values.dtype.kind == "c":
+            values = np.abs(values.astype(np.complex128))
+        if scaled and (info.scale, info.offset) != (1.0, 0.0):
+            values = values.astype(np.float64) * info.scale + info.offset
+    valid &= np.isfinite(values)  # JSON has no infinity
     return [
         value if fit else None for value, fit in zip(values.tolist(), valid.tolist(), strict=True)
     ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hsis.cube.statistics import all_valid, valid_mask
 
 SUMMABLE_BYTES = 4
-"""Integers of up to so many bytes are halved as integers: four of them fit an int64."""
+"""Of integers of up to so many bytes, four fit an int64, and a float64 holds their sum exactly."""
 
 
 def halve(block: NDArray[Any], nodata: float | None, *, categorical: bool) -> NDArray[Any]:
@@ -24,7 +24,9 @@ def halve(block: NDArray[Any], nodata: float | None, *, categorical: bool) -> ND
     # Band by band: what is made on the way stays small and in the processor's cache.
     for band, reduced in zip(block, result, strict=True):
         everything = all_valid(band, nodata)
-        if everything and block.dtype.kind in "iu" and block.dtype.itemsize <= SUMMABLE_BYTES:
+        if block.dtype.kind in "iu" and block.dtype.itemsize > SUMMABLE_BYTES:
+            _halve_long_integers(band, reduced, nodata, everything)
+        elif everything and block.dtype.kind in "iu":
             _halve_integers(band, reduced)
         else:
             _halve_any(band, reduced, nodata, everything)
@@ -52,6 +54,51 @@ def _halve_integers(band: NDArray[Any], reduced: NDArray[Any]) -> None:
 def _half(total: NDArray[Any]) -> NDArray[Any]:
     halved: NDArray[Any] = (total + ((total >> 1) & 1)) >> 1
     return halved
+
+
+def _halve_long_integers(
+    band: NDArray[Any], reduced: NDArray[Any], nodata: float | None, everything: bool
+) -> None:
+    """Exact means of integers whose sums fit no integer, of the valid ones; halves to even.
+
+    Quotients and remainders are summed apart. Where a sum of quotients goes over the end of the
+    dtype, by one at most, adding that of the remainders brings it back.
+    """
+    rows, columns = band.shape
+    # Pixels that are there twice leave the mean as it is.
+    even = (
+        np.pad(band, ((0, rows % 2), (0, columns % 2)), "edge") if rows % 2 or columns % 2 else band
+    )
+    parts = [even[top::2, left::2] for top in (0, 1) for left in (0, 1)]
+    rest = np.zeros(reduced.shape, band.dtype)
+    reduced[:] = 0
+    for part in parts:
+        reduced += part >> 2
+        rest += part & 3
+    reduced += rest >> 2
+    rest &= 3
+    reduced += (rest > 2) | ((rest == 2) & ((reduced & 1) == 1))
+    if everything:
+        return
+    masks = [valid_mask(part, nodata) for part in parts]
+    some = ~np.logical_and.reduce(masks)
+    reduced[some] = _mean_of_valid([p[some] for p in parts], [m[some] for m in masks])
+
+
+def _mean_of_valid(parts: list[NDArray[Any]], masks: list[NDArray[np.bool_]]) -> NDArray[Any]:
+    """Means of the valid ones of four values, which stand at one place of four arrays; the first
+    of the four where none is valid."""
+    count = np.sum(masks, axis=0, dtype=parts[0].dtype)
+    divisor = np.maximum(count, 1)
+    mean, rest = np.zeros_like(count), np.zeros_like(count)
+    for part, mask in zip(parts, masks, strict=True):
+        quotient, remainder = np.divmod(part, divisor)
+        mean += quotient * mask
+        rest += remainder * mask
+    quotient, remainder = np.divmod(rest, divisor)
+    mean += quotient
+    mean += (2 * remainder > divisor) | ((2 * remainder == divisor) & ((mean & 1) == 1))
+    return np.where(count > 0, mean, parts[0])
 
 
 def _halve_any(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hsis.cube.classes import CubeClass
 from hsis.cube.layout import CubeInfo
-from hsis.cube.statistics import CubeStatistics, valid_mask
+from hsis.cube.statistics import CubeStatistics, magnitudes, valid_mask
 
 NATURAL_COLOUR_NM = (640.0, 550.0, 460.0)
 """Centre wavelengths of red, green and blue."""
@@ -57,7 +57,7 @@ def stretch(
     transparent.
     """
     if values.dtype.kind == "c":
-        values = np.abs(values)
+        values, nodata = magnitudes(values, nodata), None
     mask = valid_mask(values, nodata).all(axis=0)
     image = np.zeros((*values.shape[1:], 4), np.uint8)
     for channel in range(3):

@@ -61,7 +61,8 @@ class StatisticsCollector:
         sample_bytes: int = SAMPLE_BYTES,
     ) -> None:
         bands, rows, columns = shape
-        self._nodata = nodata
+        self._nodata = None if dtype.kind == "c" else nodata  # see `magnitudes`
+        self._stored_nodata = nodata
         self._pixels = rows * columns
         self._count = np.zeros(bands, np.int64)
         self._mean = np.zeros(bands)
@@ -78,7 +79,7 @@ class StatisticsCollector:
 
     def add(self, block: NDArray[Any], band: int, row: int, column: int) -> None:
         """Take in a block (band, y, x) whose first element is at (band, row, column)."""
-        values = np.abs(block) if block.dtype.kind == "c" else block
+        values = magnitudes(block, self._stored_nodata) if block.dtype.kind == "c" else block
         self._take_sample(values, band, row, column)
         flat = values.reshape(values.shape[0], -1)
         for offset in range(flat.shape[0]):
@@ -177,23 +178,50 @@ def percentiles(values: NDArray[Any], percents: Sequence[float]) -> list[float]:
     return results
 
 
+def magnitudes(values: NDArray[Any], nodata: float | None) -> NDArray[Any]:
+    """The magnitudes of complex values, NaN where a value is not finite or nodata.
+
+    Nodata is what was stored: a value of another phase and its magnitude is none.
+    """
+    with np.errstate(over="ignore"):  # larger than the dtype can say: infinite, so not valid
+        found: NDArray[Any] = np.abs(values)
+    if not all_valid(values, nodata):
+        found[~valid_mask(values, nodata)] = np.nan
+    return found
+
+
 def all_valid(values: NDArray[Any], nodata: float | None) -> bool:
     """Whether every value is finite and not nodata: cheaper than a mask where that is so."""
     if values.dtype.kind not in "iub" and not np.isfinite(values).all():
         return False
     if nodata is None or math.isnan(nodata):
         return True
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 4:
-        if not float(nodata).is_integer():
-            return True
-        limits = np.iinfo(values.dtype)
-        return not (limits.min <= nodata <= limits.max and (values == int(nodata)).any())
+    if values.dtype.kind in "iu":
+        whole = _whole_nodata(values.dtype, nodata)
+        return whole is None or not (values == whole).any()
     return not (values == nodata).any()
 
 
 def valid_mask(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     """True where a value is finite and not nodata (compared in the array's own dtype)."""
     mask: NDArray[np.bool_] = np.isfinite(values)
-    if nodata is not None and not math.isnan(nodata):
+    if nodata is None or math.isnan(nodata):
+        return mask
+    if values.dtype.kind not in "iu":
         mask &= values != nodata
+    elif (whole := _whole_nodata(values.dtype, nodata)) is not None:
+        mask &= values != whole
     return mask
+
+
+def _whole_nodata(dtype: np.dtype[Any], nodata: float) -> int | None:
+    """The integer that nodata is; None where no integer of `dtype` is nodata.
+
+    As floats, integers of 64 bits would equal their neighbours.
+    """
+    if not float(nodata).is_integer():
+        return None
+    limits = np.iinfo(dtype)
+    if nodata == float(limits.max):  # the largest of 64 bits is no float: files say the next one
+        return int(limits.max)
+    return int(nodata) if limits.min <= nodata <= limits.max else None
