@@ -123,6 +123,23 @@ async def test_sam_with_given_and_library_spectra(bench: Bench) -> None:
         await bench.processing.execute("sam", again, token=bench.token)
 
 
+async def test_an_id_that_an_upload_is_making_is_refused(bench: Bench) -> None:
+    reservation = {"collection": LAB, "item": "arriving", "holder": "upload:1"}
+    address = f"{bench.platform.catalog_url}/stac/reservations"
+    headers = {"Authorization": f"Bearer {bench.service_token}"}
+    await bench.http.post(address, json=reservation, headers=headers)
+    inputs = {"collection": LAB, "item": "scene", "id": "arriving"}
+    with pytest.raises(Conflict, match="just making the item 'arriving'"):
+        await bench.processing.execute("rx", inputs, token=bench.token)
+    await bench.http.delete(address, params=reservation, headers=headers)
+    job = await bench.run("rx", **inputs)
+    assert (await bench.result(job))["id"] == "arriving"
+    # The registered item ended the job's own reservation.
+    other = reservation | {"holder": "upload:2"}
+    answer = await bench.http.post(address, json=other, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
 async def test_angles_of_more_spectra_than_a_shard_has_bands(bench: Bench) -> None:
     many = RANDOM.random((130, 4)) + 0.1
     spectra = [{"name": f"s{n}", "values": row.tolist()} for n, row in enumerate(many)]

@@ -190,6 +190,22 @@ async def test_what_an_item_under_another_id_uses_is_not_removed(idle_ingest: In
         await idle_ingest.emptied(*prefixes)
 
 
+async def test_a_conversion_waits_for_the_job_that_makes_its_item(idle_ingest: Ingest, make_token):
+    service = make_token("service:inference", scopes=("service",))
+    reservation = {"collection": COLLECTION, "item": "contested", "holder": "job:1"}
+    address = f"{idle_ingest.catalog_url}/stac/reservations"
+    headers = {"Authorization": f"Bearer {service}"}
+    upload = await send(idle_ingest, "contested")
+    answer = await idle_ingest.http.post(address, json=reservation, headers=headers)
+    assert answer.status_code == 200, answer.text
+    async with replica(idle_ingest, outage_delay_s=0.05):
+        await asyncio.sleep(0.5)
+        current = await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
+        assert not current.state.final
+        await idle_ingest.http.delete(address, params=reservation, headers=headers)
+        assert (await idle_ingest.ended(upload)).state is UploadState.SUCCEEDED
+
+
 async def test_two_workers_share_the_queue(idle_ingest: Ingest):
     sent = [await send(idle_ingest, f"shared-{number}") for number in range(6)]
     async with replica(idle_ingest), replica(idle_ingest):

@@ -20,6 +20,7 @@ from hsis_catalog.passwords import Passwords
 from hsis_catalog.repository import users
 from hsis_catalog.routes import (
     keys,
+    reservations,
     sessions,
     sharing,
     spectra,
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         stac_root,
         stac_collections,
         stac_items,
+        reservations,
         sessions,
         users_routes,
         keys,

@@ -36,6 +36,11 @@ class Settings(DatabaseSettings):
     search_positions_max: int = Field(
         default=10_000, ge=1, description="Most positions of a geometry that is searched by"
     )
+    reservation_ttl_s: float = Field(
+        default=7 * 86_400.0,
+        gt=0,
+        description="Life of the reservation of an item that an upload or a job is making",
+    )
     max_document_bytes: int = Field(
         default=16 * 1024**2,
         ge=1024,

@@ -15,13 +15,13 @@ from hsis.contracts.blobs import cube_prefix
 from hsis.contracts.spectra import Spectrum
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
-from hsis.errors import Conflict, InvalidInput, NotFound
+from hsis.errors import Conflict, DomainError, InvalidInput, NotFound
 from hsis.service.access import CollectionAccess
 from hsis.service.postgres import transaction
 from hsis_inference.jobs import JobState, NewJob, phases_of
 from hsis_inference.processes import process_of
 from hsis_inference.processes.base import Process, ProcessInputs
-from hsis_inference.publication import source_of
+from hsis_inference.publication import holder_of, source_of
 from hsis_inference.repository import jobs
 from hsis_inference.scene import footprints
 
@@ -65,8 +65,14 @@ class Execution:
             phases=phases_of(process),
             block_count=len(footprints(*info.shape[1:])),
         )
-        async with transaction(self.pool) as connection:
-            return await jobs.create(connection, new)
+        if inputs.id is not None:
+            await self._reserve(new)
+        try:
+            async with transaction(self.pool) as connection:
+                return await jobs.create(connection, new)
+        except DomainError:
+            await self.own_catalog.release(new.collection, result, holder_of(new.id))
+            raise
 
     async def _source_item(self, inputs: ProcessInputs, caller: Caller) -> StacObject:
         try:
@@ -98,6 +104,13 @@ class Execution:
                 "or an id of its spectral library is right."
             )
         return [by_name.get(name) or by_id[name] for name in names]
+
+    async def _reserve(self, new: NewJob) -> None:
+        """Conflict where an upload or another job is making the result's item."""
+        try:
+            await self.own_catalog.reserve(new.collection, new.result_item, holder_of(new.id))
+        except Conflict as error:
+            raise Conflict(f"id: {error.detail}") from error
 
     async def _check_free(self, collection: str, item: str) -> None:
         """Conflict where an item has that id, or where a removed one's objects still lie."""

@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -24,6 +25,11 @@ from hsis_inference.scene import footprints
 JOB_PROPERTY = "hsi:job"
 _TIMES = ("datetime", "start_datetime", "end_datetime", "hsi:datetime_source")
 _COPIED = (*_TIMES, "proj:code", "updated")
+
+
+def holder_of(job: UUID) -> str:
+    """How catalog knows the job that makes an item."""
+    return f"job:{job}"
 
 
 def source_of(item: StacObject) -> StacObject:

@@ -12,7 +12,7 @@ from hsis.contracts.blobs import item_prefix
 from hsis.errors import NotFound
 from hsis.service.postgres import transaction
 from hsis_inference.jobs import JobState
-from hsis_inference.publication import JOB_PROPERTY
+from hsis_inference.publication import JOB_PROPERTY, holder_of
 from hsis_inference.repository import jobs
 
 logger = logging.getLogger(__name__)
@@ -49,4 +49,5 @@ async def _remove(job: JobState, catalog: CatalogClient, storage: StorageClient)
         # The job was dismissed between registering its item and saying that it ended.
         await catalog.delete_item(job.collection, job.result_item)
     removed = await storage.delete_prefix(item_prefix(job.collection, job.result_item))
+    await catalog.release(job.collection, job.result_item, holder_of(job.id))
     logger.info("swept", extra={"job": str(job.id), "objects": removed})

@@ -8,7 +8,7 @@ import asyncpg
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
-from hsis.errors import Conflict, DomainError, Problem
+from hsis.errors import Conflict, DomainError, Problem, Unavailable
 from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository, transfer_sweep
 from hsis_ingest.locks import item_lock
@@ -48,10 +48,12 @@ class Cleaner:
         async with transaction(self._pool) as db:
             await repository.expire(db)
             await transfer_sweep.expire(db)
-            await queue.fail_abandoned(
+            abandoned = await queue.fail_abandoned(
                 db, self._settings.max_attempts, ABANDONED, self._settings.upload_ttl_s
             )
             leftovers = await transfer_sweep.to_purge(db, BATCH)
+        for row in abandoned:
+            await self.release_item(row)
         for leftover in leftovers:
             await self._purge_transfer(leftover)
         async with transaction(self._pool) as db:
@@ -78,6 +80,7 @@ class Cleaner:
             async with item_lock(self._pool, upload.collection, upload.item):
                 if not await self._in_use(upload.collection, upload.item, upload.id):
                     await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))
+        await self.release_item(upload)
         async with transaction(self._pool) as db:
             await repository.purged(db, upload.id)
 
@@ -92,11 +95,22 @@ class Cleaner:
         async with transaction(self._pool) as db:
             await transfer_sweep.purged(db, leftover.id)
 
-    async def prepare_item(self, collection: str, item: str) -> None:
-        """Before a conversion writes: remove what an earlier item or attempt left.
+    async def release_item(self, upload: UploadRow) -> None:
+        """The upload does not make its item any more."""
+        await self._catalog.release(upload.collection, upload.item, _holder(upload))
 
-        Conflict where an item of another id uses what is stored under this one.
+    async def prepare_item(self, upload: UploadRow) -> None:
+        """Before a conversion writes: reserve the item, and remove what an earlier item or attempt
+        left.
+
+        Unavailable while a job is making the item. Conflict where an item of another id uses what
+        is stored under this one.
         """
+        collection, item = upload.collection, upload.item
+        try:
+            await self._catalog.reserve(collection, item, _holder(upload))
+        except Conflict as error:
+            raise Unavailable(error.detail) from error
         async with item_lock(self._pool, collection, item):
             if await self._catalog.uses(item_prefix(collection, item)):
                 raise Conflict(
@@ -132,3 +146,7 @@ class Cleaner:
             if await repository.is_active(db, collection, item, but):
                 return True
         return await self._catalog.uses(item_prefix(collection, item))
+
+
+def _holder(upload: UploadRow) -> str:
+    return f"upload:{upload.id}"

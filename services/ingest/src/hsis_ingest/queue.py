@@ -131,8 +131,8 @@ async def fail(db: asyncpg.Connection, token: UUID, problem: Problem, keep_s: fl
 
 async def fail_abandoned(
     db: asyncpg.Connection, max_attempts: int, problem: Problem, keep_s: float
-) -> int:
-    """Fail the jobs whose every attempt ended without a word, as `fail` does; how many."""
+) -> list[UploadRow]:
+    """Fail the jobs whose every attempt ended without a word, as `fail` does; which."""
     rows = await db.fetch(
         "UPDATE uploads SET state = 'failed', error = $2, purge = true,"
         " expires_at = now() + make_interval(secs => $3),"
@@ -143,4 +143,4 @@ async def fail_abandoned(
         problem.model_dump_json(exclude_none=True),
         keep_s,
     )
-    return len(rows)
+    return [await repository.find(db, row["id"]) for row in rows]

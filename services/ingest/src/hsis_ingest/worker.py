@@ -140,7 +140,7 @@ class Worker:
 
     async def _convert(self, upload: UploadRow, token: UUID) -> None:
         if not await self._registered(upload):
-            await self._cleaner.prepare_item(upload.collection, upload.item)
+            await self._cleaner.prepare_item(upload)
             upload = await self._with_checksums(upload)
             conversion = Conversion(
                 upload,
@@ -217,11 +217,14 @@ class Worker:
                 await self._cleaner.purge(upload)
             return
         logger.error("a conversion failed unexpectedly", exc_info=error, extra=extra)
+        last = upload.attempts >= settings.max_attempts
         async with transaction(self._pool) as db:
-            if upload.attempts < settings.max_attempts:
-                await queue.retry(db, token, settings.retry_delay_s * upload.attempts)
-            else:
+            if last:
                 await queue.fail(db, token, problem_for(error), settings.upload_ttl_s)
+            else:
+                await queue.retry(db, token, settings.retry_delay_s * upload.attempts)
+        if last:
+            await self._cleaner.release_item(upload)
 
 
 def problem_for(error: Exception) -> Problem:

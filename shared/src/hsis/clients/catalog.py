@@ -116,6 +116,17 @@ class CatalogClient(BaseClient):
         found: list[dict[str, Any]] = response.json()["removed"]
         return found
 
+    async def reserve(self, collection: str, item: str, holder: str) -> None:
+        """Say that `holder` (`upload:<id>`, `job:<id>`) makes an item; Conflict where another does.
+        To be repeated safely. Services only; who registers the item ends it."""
+        wanted = {"collection": collection, "item": item, "holder": holder}
+        await self._request("POST", "/stac/reservations", json=wanted)
+
+    async def release(self, collection: str, item: str, holder: str) -> None:
+        """Say that `holder` does not make the item any more. Services only."""
+        wanted = {"collection": collection, "item": item, "holder": holder}
+        await self._request("DELETE", "/stac/reservations", params=wanted)
+
     async def uses(self, prefix: str) -> bool:
         """Whether any item has files under `raw/<collection>/<upload>/` or
         `cubes/<collection>/<item>/`. Services only."""

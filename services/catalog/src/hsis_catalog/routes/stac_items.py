@@ -14,7 +14,7 @@ from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
 from hsis_catalog.errors import InvalidDocument, InvalidQuery
-from hsis_catalog.repository import items
+from hsis_catalog.repository import items, reservations
 from hsis_catalog.repository.search import Page
 from hsis_catalog.repository.search import search as search_items
 from hsis_catalog.routes.stac_collections import reach_of
@@ -80,8 +80,13 @@ async def create_item(
     body = await read_json(request)
     new = item_of(body, collection, origin)
     async with transaction(state.pool) as connection:
+        holder = await reservations.holder_of(connection, collection, new.id)
+        if holder is not None and not caller.is_service:
+            raise Conflict(f"An upload or a job is just making the item {new.id!r}.")
         if not await items.create(connection, new):
             raise Conflict(f"There is an item {new.id!r} in {collection!r} already.")
+        if holder is not None:
+            await reservations.release(connection, collection, new.id, holder)
     made = answers.item(new.document, origin)
     location = f"{answers.collection_url(collection, origin)}/items/{new.id}"
     return JSONResponse(made, 201, headers={"Location": location}, media_type=GEOJSON)
