@@ -10,7 +10,8 @@ async def take(
     taken = await connection.fetchval(
         "INSERT INTO reservations (collection, item, holder, expires_at)"
         " VALUES ($1, $2, $3, now() + make_interval(secs => $4))"
-        " ON CONFLICT (collection, item) DO UPDATE SET holder = $3, expires_at = EXCLUDED.expires_at"
+        " ON CONFLICT (collection, item) DO UPDATE"
+        " SET holder = $3, expires_at = EXCLUDED.expires_at"
         " WHERE reservations.holder = $3 OR reservations.expires_at < now() RETURNING true",
         collection,
         item,
