@@ -1,13 +1,15 @@
 """What a newcomer does, in a real browser against the embedded default."""
 
+import asyncio
 import csv
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.support.embedded import Embedded
 
@@ -116,6 +118,46 @@ async def test_upload_look_click_run_and_see_the_result(
     for picture in await pictures.all():
         await expect(picture).to_have_js_property("complete", True)
         assert await picture.evaluate("image => image.naturalWidth") > 0
+
+
+async def test_an_upload_goes_on_after_the_page_was_left(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    files = write_envi(tmp_path, scene())
+    asked: list[tuple[str, str]] = []
+    page.on("request", lambda request: asked.append((request.method, urlsplit(request.url).path)))
+    cut = False
+
+    async def cut_off(route: Route) -> None:
+        nonlocal cut
+        if route.request.method != "PATCH":
+            await route.continue_()
+            return
+        cut = True
+        await route.abort()
+
+    async def choose() -> None:
+        await page.get_by_label("Files of one cube").set_input_files(files)
+        await page.get_by_label("Collection").fill("browser-resumed")
+        await page.get_by_role("button", name="Upload", exact=True).click()
+
+    await log_in(page, embedded, "/upload")
+    await page.route("**/uploads/files/*", cut_off)
+    await choose()
+    async with asyncio.timeout(10):
+        while not cut:
+            await asyncio.sleep(0.05)
+    await page.reload()
+    await page.unroute("**/uploads/files/*")
+    before = len(asked)
+    await choose()
+    await page.get_by_role("link", name="Open the cube").click()
+    await page.wait_for_url("**/items/browser-resumed/two-materials")
+    transfers = [one for one in asked[before:] if one[1].startswith("/uploads")]
+    # The second time it is not announced, and the first file's transfer is asked how far it is.
+    assert transfers[0][0] == "GET"
+    assert transfers[1][0] == "HEAD"
+    assert [method for method, _ in transfers].count("POST") == 1
 
 
 async def test_a_broken_upload_says_what_is_wrong(

@@ -18,6 +18,7 @@ ASSETS = {
     "bootstrap": "bootstrap/dist",
     "bootstrap-icons": "bootstrap-icons/font",
     "swagger-ui": "swagger-ui-dist",
+    "tus-js-client": "tus-js-client/dist",
 }
 """Folders of node_modules by the name below /assets/ that the pages know them by."""
 

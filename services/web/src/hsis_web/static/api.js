@@ -47,34 +47,6 @@ export function local(href) {
   return url.pathname + url.search;
 }
 
-/** Send one file; `onProgress` gets a part of 1. The promise has the answer's JSON. */
-export function putFile(url, file, onProgress, signal) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("PUT", url);
-    request.setRequestHeader("X-Requested-With", "hsis-web");
-    request.setRequestHeader("Content-Type", "application/octet-stream");
-    request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) onProgress(event.total ? event.loaded / event.total : 1);
-    });
-    request.addEventListener("load", () => {
-      let content = null;
-      try {
-        content = JSON.parse(request.responseText);
-      } catch {
-        content = null;
-      }
-      if (request.status < 400) resolve(content);
-      else reject(new ApiError(request.status, content ?? {}));
-    });
-    request.addEventListener("error", () =>
-      reject(new ApiError(0, { detail: `Sending ${file.name} was cut off.` })));
-    request.addEventListener("abort", () => reject(new ApiError(0, { detail: "Cancelled." })));
-    signal?.addEventListener("abort", () => request.abort());
-    request.send(file);
-  });
-}
-
 /** Go to the login page and come back here afterwards. */
 export function toLogin() {
   const here = location.pathname + location.search;

@@ -1,6 +1,7 @@
-import { call, get, path, putFile, toLogin } from "./api.js";
+import { call, get, path, toLogin } from "./api.js";
 import { $, element, formatBytes, setProgress } from "./dom.js";
 import { report, session } from "./session.js";
+import { Cancelled, begun, forget, remember, sendFile } from "./transfer.js";
 
 const POLL_MS = 500;
 const STATES = {
@@ -78,18 +79,36 @@ function reset() {
   $("open-item").hidden = true;
 }
 
+/** The upload that these very files were being sent to before the page was left, or a new one. */
+async function announce(files, body) {
+  const known = begun(files, body);
+  if (known) {
+    const upload = await get(path("uploads", known)).catch(() => null);
+    if (upload && upload.state !== "failed") return upload;
+  }
+  const upload = await call("POST", "/uploads", body);
+  remember(files, body, upload.id);
+  return upload;
+}
+
 async function send(files) {
-  const upload = await call("POST", "/uploads", requestBody(files));
+  const body = requestBody(files);
+  const upload = await announce(files, body);
   try {
     for (const file of files) {
       const bar = fileBar(file);
-      await putFile(path("uploads", upload.id, file.name), file, (part) => setProgress(bar, part), cancelling.signal);
+      const there = upload.files.find(({ name }) => name === file.name);
+      if (!there?.received) await sendFile(upload.id, file, (part) => setProgress(bar, part), cancelling.signal);
       setProgress(bar, 1);
     }
   } catch (error) {
+    // What another try may mend stays: the same files go on from there.
+    if (error.passing) throw new Error(`${error.message} Press Upload again to go on from there.`);
+    forget(files, body);
     await call("DELETE", path("uploads", upload.id)).catch(() => null); // it expires by itself
     throw error;
   }
+  forget(files, body);
   $("cancel").hidden = true;
   await follow(upload.id);
 }
@@ -103,7 +122,7 @@ $("upload").addEventListener("submit", async (event) => {
   try {
     await send([...$("files").files]);
   } catch (error) {
-    showError(error.message);
+    showError(error instanceof Cancelled ? "Cancelled." : error.message);
   } finally {
     $("start").disabled = false;
     $("cancel").hidden = true;
