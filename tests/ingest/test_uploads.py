@@ -226,6 +226,23 @@ async def test_limits_and_expiry(ingest: Ingest):
         await ingest.client.upload(upload.id, token=ingest.admin_token)
 
 
+async def test_files_that_come_at_once_share_the_limit(ingest: Ingest):
+    async with served(ingest.app(max_upload_bytes=1000, worker_enabled=False)) as url:
+        client = type(ingest.client)(ingest.http, url)
+        files = [{"name": name} for name in "abcd"]
+        upload = await client.create(request_of(id="many", files=files), token=ingest.admin_token)
+        sent = await asyncio.gather(
+            *(
+                client.put_file(upload.id, name, chunked(b"x" * 400), token=ingest.admin_token)
+                for name in "abcd"
+            ),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in sent].count(TooLarge) == 2
+        current = await client.upload(upload.id, token=ingest.admin_token)
+        assert sum(file.received for file in current.files) == 2
+
+
 async def test_problems_carry_slugs_and_request_ids(ingest: Ingest):
     with pytest.raises(NotFound) as caught:
         await ingest.client.upload("00000000-0000-4000-8000-000000000000", token=ingest.admin_token)

@@ -163,6 +163,9 @@ async def _store(
         ):
             raise LeaseLost
         after = await repository.find(db, found.id)
+        # Others may have arrived meanwhile; raised here, this one counts as not stored.
+        if sum(other.size or 0 for other in after.files) > state.settings.max_upload_bytes:
+            raise _too_large(state, file.name)
     if after.state is UploadState.QUEUED:
         state.queue_filled.set()
     return after.told()
