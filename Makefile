@@ -50,7 +50,8 @@ demo: install ## the same, with a synthetic sample scene loaded
 	@exec $(BIN)/python -m hsis_embedded demo
 
 test: install $(VENV)/.installed-dev ## every test that needs no Docker
-	$(BIN)/python -m pytest --numprocesses=3
+	@# Some hundred processes start: what they import is compiled once, whatever the environment says.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=3
 
 test-compose: install $(VENV)/.installed-dev ## the containers, on a Docker engine that is found or started
 	@$(BIN)/python tests/compose/engine.py start >/dev/null # says why where it cannot
