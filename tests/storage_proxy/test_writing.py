@@ -51,6 +51,23 @@ async def test_a_stream_is_cut_into_parts(size: int) -> None:
         assert len(parts) == max(1, -(-size // 10))
 
 
+async def test_the_last_part_is_held_once() -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield bytes(65_536)
+
+    tracemalloc.start()
+    try:
+        parts = in_parts(stream(), 8 * MIB)
+        part = await anext(parts)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert (len(part.content), part.last) == (4 * MIB, True)
+    assert held < 5 * MIB
+    await parts.aclose()
+
+
 @pytest.mark.parametrize("size", [0, 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES, 12_345_678])
 async def test_what_is_put_is_got(proxy: Proxy, size: int) -> None:
     key = f"raw/writing/u/{size}"
@@ -120,6 +137,31 @@ async def test_a_client_that_vanishes_leaves_nothing(
     assert proxy.files() == files
     assert (await proxy.get("raw/writing/v/new")).status_code == 404
     assert (await proxy.get("raw/writing/v/kept")).content == b"before"
+
+
+async def test_a_client_that_falls_silent_is_told_so(
+    make_proxy: Callable[..., Any], service_token: str
+) -> None:
+    proxy: Proxy = await make_proxy(body_timeout_s=0.3)
+    host, port = proxy.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"PUT /blobs/raw/writing/u/silent HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {service_token}\r\nContent-Length: 10\r\n\r\n12345".encode()
+    )
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        problem = await reader.readuntil(b"}")
+    assert b"after 5 bytes" in problem
+    writer.transport.abort()
+    assert proxy.files() == set()
+
+    async def slow_but_steady() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            await asyncio.sleep(0.15)  # together longer than the silence that is allowed
+            yield b"x"
+
+    assert (await proxy.put("raw/writing/u/steady", slow_but_steady())).status_code == 201
 
 
 async def test_an_object_store_that_fails_in_the_middle(

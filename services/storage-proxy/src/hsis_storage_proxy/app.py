@@ -14,6 +14,7 @@ from hsis.service.app import create_service_app
 from hsis.service.http import open_http
 from hsis_storage_proxy import parts
 from hsis_storage_proxy.errors import PROBLEMS, RangeNotSatisfiable
+from hsis_storage_proxy.places import KeyTurns, UploadPlaces
 from hsis_storage_proxy.routes import router
 from hsis_storage_proxy.s3 import open_s3
 from hsis_storage_proxy.settings import Settings
@@ -37,8 +38,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             access = CollectionAccess(
                 CatalogClient(http, chosen.catalog_url), chosen.access_cache_s
             )
-            uploads = asyncio.Semaphore(chosen.concurrent_uploads)
-            yield {"state": State(chosen, store, access, uploads)}
+            uploads = UploadPlaces(chosen.concurrent_uploads, chosen.prompt_uploads)
+            yield {"state": State(chosen, store, access, uploads, KeyTurns())}
 
     app = create_service_app(
         name="storage-proxy",

@@ -19,7 +19,12 @@ class IncompleteBody(DomainError):
     """The client went away, or sent fewer or more bytes than it said; nothing was stored."""
 
 
+class BodyTimeout(DomainError):
+    """The client sent nothing for too long; nothing was stored."""
+
+
 PROBLEMS: ProblemTable = {
+    BodyTimeout: ProblemType(408, "body-timeout", "The body did not come in time"),
     PreconditionFailed: ProblemType(412, "precondition-failed", "A precondition does not hold"),
     RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is past the end"),
     IncompleteBody: ProblemType(400, "incomplete-body", "The body did not arrive in full"),

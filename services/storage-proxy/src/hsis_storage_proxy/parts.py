@@ -77,8 +77,9 @@ async def put_part(
     """Store the body as one part, whole or not at all: its Content-Length must be told."""
     check_key(key, privileged=True)
     declared = _part_length(request, state)
-    async with state.uploads:
-        content = b"".join([piece async for piece in body_of(request, declared)])
+    async with state.uploads.taken(prompt=True):
+        pieces = body_of(request, declared, state.settings.body_timeout_s)
+        content = b"".join([piece async for piece in pieces])
         return Part(etag=await state.store.put_part(key, upload, part, content))
 
 

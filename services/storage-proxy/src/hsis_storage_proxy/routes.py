@@ -1,6 +1,7 @@
 """HTTP of blobs."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -107,22 +108,28 @@ async def put_blob(
 ) -> Blob:
     """Store the body as a blob, replacing any before; `If-None-Match: *` never replaces one.
 
-    The body may have any length, told or not. It becomes a blob whole or not at all.
+    The body may have any length, told or not. It becomes a blob whole or not at all. Conditions
+    hold when it does: of two that create a blob at once, one is told 412. Several replicas do not
+    see each other's changes of that very moment.
     """
     check_key(key, privileged=is_privileged(caller))
     await require_write(state.access, caller, key)
     declared = _declared_length(request, state)
     if caller is None or not caller.is_service:  # services' keys never lie under one another
         await state.store.require_place(key)
-    await _require_conditions(request, state, key)
-    async with state.uploads:
-        blob = await write(
-            state.store,
-            key,
-            at_most(body_of(request, declared), state.settings.max_object_bytes),
-            content_type_of(request),
-            state.settings.part_bytes,
-        )
+    await _require_conditions(request, state, key)  # before the body comes: often that is enough
+    limits = state.settings
+    in_memory = declared is not None and declared <= limits.part_bytes
+    prompt = in_memory and caller is not None and caller.is_service
+    blob = await write(
+        state.store,
+        key,
+        at_most(body_of(request, declared, limits.body_timeout_s), limits.max_object_bytes),
+        content_type_of(request),
+        limits.part_bytes,
+        place=lambda: state.uploads.taken(prompt=prompt),
+        change=lambda: _change(request, state, key),
+    )
     response.headers["ETag"] = blob.etag
     return blob
 
@@ -132,8 +139,16 @@ async def delete_blob(request: Request, state: AppState, caller: OptionalCaller,
     """Remove a blob; the same answer when there is none."""
     check_key(key, privileged=is_privileged(caller))
     await require_write(state.access, caller, key)
-    await _require_conditions(request, state, key)
-    await state.store.delete(key)
+    async with _change(request, state, key):
+        await state.store.delete(key)
+
+
+@asynccontextmanager
+async def _change(request: Request, state: State, key: str) -> AsyncIterator[None]:
+    """The turn to change the key, taken where the request's conditions hold at that time."""
+    async with state.turns.of(key):
+        await _require_conditions(request, state, key)
+        yield
 
 
 async def _require_conditions(request: Request, state: State, key: str) -> None:

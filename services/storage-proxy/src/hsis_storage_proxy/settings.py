@@ -33,6 +33,14 @@ class Settings(ServiceSettings):
     concurrent_uploads: int = Field(
         default=32, ge=1, description="Uploads that may hold a part in memory at once"
     )
+    prompt_uploads: int = Field(
+        default=8,
+        ge=0,
+        description="Of these, kept for what services send from memory, such as shards",
+    )
+    body_timeout_s: float = Field(
+        default=60.0, gt=0, description="Longest silence of a client that sends a body"
+    )
 
     @model_validator(mode="after")
     def _parts_suffice(self) -> Self:

@@ -1,12 +1,12 @@
 """What the lifespan opens for the requests."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from hsis.service.access import CollectionAccess
+from hsis_storage_proxy.places import KeyTurns, UploadPlaces
 from hsis_storage_proxy.settings import Settings
 from hsis_storage_proxy.store import BlobStore
 
@@ -18,7 +18,8 @@ class State:
     settings: Settings
     store: BlobStore
     access: CollectionAccess
-    uploads: asyncio.Semaphore
+    uploads: UploadPlaces
+    turns: KeyTurns
 
 
 async def state_of(request: Request) -> State:

@@ -1,8 +1,8 @@
 """One PUT: a stream of unknown length becomes a blob in bounded memory, whole or not at all."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
 import anyio
@@ -32,7 +32,9 @@ async def in_parts(pieces: AsyncIterator[bytes], part_bytes: int) -> AsyncGenera
             del buffer[:part_bytes]
             yield Part(content, last=False)
             del content
-    yield Part(bytes(buffer), last=True)
+    content = bytes(buffer)
+    buffer.clear()  # else the bytes would be held twice while they are stored
+    yield Part(content, last=True)
 
 
 async def at_most(pieces: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
@@ -46,28 +48,46 @@ async def at_most(pieces: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator
 
 
 async def write(
-    store: BlobStore, key: str, pieces: AsyncIterator[bytes], content_type: str, part_bytes: int
+    store: BlobStore,
+    key: str,
+    pieces: AsyncIterator[bytes],
+    content_type: str,
+    part_bytes: int,
+    *,
+    place: Callable[[], AbstractAsyncContextManager[None]],
+    change: Callable[[], AbstractAsyncContextManager[None]],
 ) -> Blob:
-    """Store the stream. Whatever `pieces` raises is raised, and then nothing was stored."""
+    """Store the stream. Whatever `pieces` raises is raised, and then nothing was stored.
+
+    `place` is entered while a part is in memory, and left between parts. `change` is entered while
+    the blob becomes visible; what it raises prevents that.
+    """
+    upload: str | None = None
+    etags: list[str] = []
     async with aclosing(in_parts(pieces, part_bytes)) as parts:
-        part = await anext(parts)
-        if part.last:
-            return await store.put(key, part.content, content_type)
-        upload = await store.begin_parts(key, content_type)
-        etags: list[str] = []
         try:
             while True:
-                etags.append(await store.put_part(key, upload, len(etags) + 1, part.content))
-                if part.last:
+                async with place():
+                    part = await anext(parts)
+                    if part.last and upload is None:
+                        async with change():
+                            return await store.put(key, part.content, content_type)
+                    if upload is None:
+                        upload = await store.begin_parts(key, content_type)
+                    etags.append(await store.put_part(key, upload, len(etags) + 1, part.content))
+                    last = part.last
+                    del part  # else it would be held beside the next one
+                if last:
                     break
-                part = await anext(parts)
-            await store.complete_parts(key, upload, etags)
+            async with change():
+                await store.complete_parts(key, upload, etags)
+                # S3's entity tag of a blob made of parts is known only now.
+                return await store.head(key)
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await _abort(store, key, upload)
+            if upload is not None:
+                with anyio.CancelScope(shield=True):
+                    await _abort(store, key, upload)
             raise
-    # S3's entity tag of a blob made of parts is known only now.
-    return await store.head(key)
 
 
 async def _abort(store: BlobStore, key: str, upload: str) -> None:
