@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 
 import httpx
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hsis.clients.storage import StorageClient
 from hsis.contracts.uploads import UploadRequest, UploadState
 from hsis.errors import Conflict, NotFound
+from hsis_ingest import receiving, transfer_repository
 from tests.ingest.conftest import Ingest
 from tests.ingest.tus_client import (
     COLLECTION,
@@ -212,3 +214,73 @@ async def test_what_rests_too_long_is_removed(idle_ingest: Ingest, tus: Tus):
                 await asyncio.sleep(0.05)
     with pytest.raises(NotFound):
         await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
+
+
+@pytest.fixture
+def dies_before_it_notes(monkeypatch):
+    """As SIGKILL once the store has made the file, and before the database knows."""
+    note = receiving.note_finished
+    deaths = iter([True])
+
+    async def note_finished(*arguments):
+        if next(deaths, False):
+            raise RuntimeError("killed")
+        return await note(*arguments)
+
+    monkeypatch.setattr(receiving, "note_finished", note_finished)
+
+
+@pytest.mark.usefixtures("dies_before_it_notes")
+async def test_a_file_whose_completion_was_not_noted_is_complete(idle_ingest: Ingest, tus: Tus):
+    content = bytes_of(9 * MIB, 10)
+    url = await tus.created(len(content), "unnoted.npy")
+    assert (await tus.send(url, 0, content)).status_code == 500
+    assert not (await upload_of(idle_ingest, "unnoted.npy")).files[0].received
+    assert await tus.offset(url) == len(content)
+    assert await stored(idle_ingest, "unnoted.npy") == content
+
+
+@pytest.mark.usefixtures("dies_before_it_notes")
+async def test_it_is_complete_though_its_client_never_comes_back(idle_ingest: Ingest, tus: Tus):
+    array = np.arange(8 * 1024 * 1200, dtype=np.uint8).reshape(8, 1024, 1200)
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    content = buffer.getvalue()
+    url = await tus.created(len(content), "forgotten.npy")
+    assert (await tus.send(url, 0, content)).status_code == 500
+    upload = await upload_of(idle_ingest, "forgotten.npy")
+    async with served(idle_ingest.app(worker_enabled=True)):
+        ended = await idle_ingest.ended(upload)
+    assert ended.state is UploadState.SUCCEEDED
+    # Of a file that more than one request received, too, the item has the checksum.
+    item = await idle_ingest.catalog.item(COLLECTION, "forgotten", token=idle_ingest.admin_token)
+    checksum = item["assets"]["original-1"]["file:checksum"]
+    assert checksum == "1220" + hashlib.sha256(content).hexdigest()
+
+
+async def test_a_replica_that_died_gives_way_after_its_lease(
+    idle_ingest: Ingest, tus: Tus, monkeypatch
+):
+    async def never(*_):
+        """As SIGKILL: the lease is not given back."""
+
+    url = await tus.created(10, "died.npy")
+    with monkeypatch.context() as killed:
+        killed.setattr(transfer_repository, "release", never)
+        assert (await tus.send(url, 0, b"abc")).status_code == 204
+    assert (await tus.send(url, 3, b"defghij")).status_code == 423
+    await asyncio.sleep(1.1)
+    assert (await tus.send(url, 3, b"defghij")).status_code == 204
+    assert await stored(idle_ingest, "died.npy") == b"abcdefghij"
+
+
+@pytest.mark.parametrize(
+    ("total", "least"),
+    [(0, 5 * MIB), (64 * 1024 * MIB, 5 * MIB), (10**12, 5 * MIB), (10_000 * 5 * MIB + 1, 5 * MIB)],
+)
+def test_what_is_to_come_fits_in_ten_thousand_parts(total: int, least: int):
+    stored_bytes = parts = 0
+    while total - stored_bytes > (size := receiving.part_size(total, stored_bytes, parts, least)):
+        assert size >= least
+        stored_bytes, parts = stored_bytes + size, parts + 1
+    assert parts + 1 <= 10_000
