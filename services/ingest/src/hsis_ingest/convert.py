@@ -100,6 +100,8 @@ class Conversion:
             max_chunk_bytes=self._settings.max_chunk_bytes,
             max_expansion=self._settings.max_expansion,
             hdf5_max_objects=self._settings.hdf5_max_objects,
+            hdf5_check_cpu_s=self._settings.hdf5_check_cpu_s,
+            hdf5_check_memory_bytes=self._settings.hdf5_check_memory_bytes,
             tiff_max_images=self._settings.tiff_max_images,
         )
 

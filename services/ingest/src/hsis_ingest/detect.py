@@ -15,7 +15,6 @@ from hsis_ingest.formats.enmap import EnmapSource
 from hsis_ingest.formats.envi import EnviSource
 from hsis_ingest.formats.hdf5_layouts import open_hdf5
 from hsis_ingest.formats.matlab import MatlabSource
-from hsis_ingest.formats.matlab73 import Matlab73Source
 from hsis_ingest.formats.npy import NpySource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
 from hsis_ingest.formats.tiff_stack import open_tiff
@@ -74,7 +73,7 @@ def _open_single(file: ByteSource, kind: str | None, options: ReadOptions) -> So
     if kind == "matlab":
         return MatlabSource(file, options)
     if kind == "matlab-hdf5":
-        return Matlab73Source(file, options)
+        return open_hdf5(file, options, matlab=True)
     return open_hdf5(file, options)
 
 

@@ -70,4 +70,10 @@ class Settings(DatabaseSettings):
     hdf5_max_objects: int = Field(
         default=10_000, ge=1, description="Groups and datasets of an HDF5 file"
     )
+    hdf5_check_cpu_s: float = Field(
+        default=60.0, ge=1, description="Processor time to open an HDF5 file, tried in a child"
+    )
+    hdf5_check_memory_bytes: int = Field(
+        default=2 * GIB, ge=512 * MIB, description="Address space of that child"
+    )
     tiff_max_images: int = Field(default=10_000, ge=1, description="Images of a TIFF file")

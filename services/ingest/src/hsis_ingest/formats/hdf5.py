@@ -49,7 +49,7 @@ class Hdf5Source:
         array = Hdf5Array(file, dataset, options)
         with file.guarded():
             rank = min(3, dataset.ndim)
-            axes = [_axis(dataset, number) for number in range(dataset.ndim)][-rank:]
+            axes = _axes(file, dataset)[-rank:]
         shape = array.shape[-rank:]
         named = axes_of_names([name for name, _ in axes]) if rank == 3 else None
         self._cube = cube_of(array.read, shape, options, where, named=named)
@@ -215,12 +215,21 @@ def _rank(dataset: h5py.Dataset) -> int:
     return len(shape) - lead
 
 
-def _axis(dataset: h5py.Dataset, number: int) -> tuple[str | None, h5py.Dataset | None]:
-    """Name and coordinate variable of an axis, where it has them."""
-    axis = dataset.dims[number]
-    scale = axis[0] if len(axis) else None
-    name = axis.label or (scale.name.rpartition("/")[2] if scale is not None else None)
-    return name, scale
+def _axes(file: Hdf5File, dataset: h5py.Dataset) -> list[tuple[str | None, h5py.Dataset | None]]:
+    """Name and coordinate variable of each axis, where it has them.
+
+    By the attributes themselves: the HDF5 library's own functions (H5DS) never come back from
+    some damaged ones.
+    """
+    labels = file.items(dataset, "DIMENSION_LABELS", dataset.ndim)
+    scales = file.items(dataset, "DIMENSION_LIST", dataset.ndim)
+    found: list[tuple[str | None, h5py.Dataset | None]] = []
+    for label, references in zip(labels, scales, strict=True):
+        text = label.decode("utf-8", "replace") if isinstance(label, bytes) else label
+        scale = file.referred(references)
+        last = scale.name.rpartition("/")[2] if scale is not None and scale.name else None
+        found.append((text or last, scale))
+    return found
 
 
 def _factor(file: Hdf5File, dataset: h5py.Dataset, name: str, default: float) -> float:

@@ -55,6 +55,7 @@ class Hdf5Array:
         self._file = file
         self._dataset = dataset
         self._options = options
+        file.opened.append(dataset)
         self.chunk_bytes = 0
         self._strided: StridedArray | None = None
         with file.guarded():

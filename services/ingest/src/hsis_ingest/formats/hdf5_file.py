@@ -32,6 +32,8 @@ class Hdf5File:
         self.name = data.name
         self.outside: list[str] = []
         """Links that lead to other files, none of which was followed."""
+        self.opened: list[h5py.Dataset] = []
+        """The datasets whose values are read."""
         self._options = options
         self._file = RangeFile(data)
         with self.guarded():
@@ -130,6 +132,22 @@ class Hdf5File:
                 f"{self.name}: the attribute {name} of {node.name} is {str(value)[:40]!r}; "
                 "a number is right."
             ) from None
+
+    def items(self, node: Any, name: str, count: int) -> list[Any]:
+        """The `count` items of an attribute that is a list; Nones where it is none of as many."""
+        with self.guarded():
+            if name in node.attrs and node.attrs.get_id(name).shape == (count,):
+                return list(node.attrs[name])
+        return [None] * count
+
+    def referred(self, references: Any) -> h5py.Dataset | None:
+        """The first dataset of an array of object references; None where there is none."""
+        with self.guarded():
+            for reference in np.atleast_1d(references):
+                if isinstance(reference, h5py.Reference) and reference:
+                    found = self.root[reference]
+                    return found if isinstance(found, h5py.Dataset) else None
+        return None
 
     def check_inside(self, dataset: h5py.Dataset) -> None:
         """ExternalReference where the dataset's values lie in other files."""

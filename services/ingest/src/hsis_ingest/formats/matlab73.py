@@ -12,7 +12,7 @@ from hsis_ingest.formats.hdf5 import Beside, numeric
 from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
 from hsis_ingest.formats.hdf5_file import Hdf5File
 from hsis_ingest.formats.matlab import Variable, choose
-from hsis_ingest.formats.source import ByteSource, ReadOptions
+from hsis_ingest.formats.source import ReadOptions
 
 FORMAT = "MATLAB v7.3"
 CLASSES = {"float64": "double", "float32": "single"}
@@ -26,16 +26,8 @@ class Matlab73Source:
     outline = None
     acquired_at = None
 
-    def __init__(self, data: ByteSource, options: ReadOptions) -> None:
-        self._file = Hdf5File(data, options)
-        try:
-            self._open(options)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def _open(self, options: ReadOptions) -> None:
-        file = self._file
+    def __init__(self, file: Hdf5File, options: ReadOptions) -> None:
+        self._file = file
         # MATLAB keeps the cells and objects of variables in groups named #refs# and #subsystem#.
         datasets = {path: d for path, d in file.datasets().items() if not path.startswith("#")}
         variables = [_variable(file, path, each) for path, each in datasets.items()]

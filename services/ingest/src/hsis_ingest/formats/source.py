@@ -81,7 +81,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What an uploader says about an array without names (see UploadRequest), and limits."""
+    """What an uploader says about an array without names (see UploadRequest), and limits.
+
+    `hdf5_check_cpu_s` is None where HDF5 files are opened without trying them before.
+    """
 
     axes: str | None = None
     variable: str | None = None
@@ -92,6 +95,8 @@ class ReadOptions:
     max_chunk_bytes: int = 128 * 1024**2
     max_expansion: float = 1000.0
     hdf5_max_objects: int = 10_000
+    hdf5_check_cpu_s: float | None = None
+    hdf5_check_memory_bytes: int = 2 * 1024**3
     tiff_max_images: int = 10_000
 
 
