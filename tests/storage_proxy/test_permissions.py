@@ -134,6 +134,8 @@ WRITE = {
     "expired": (401, 401, 401, 401, 401),
     "forged": (401, 401, 401, 401, 401),
 }
+EDITORS = ("owner", "editor", "key for public")
+UPLOAD = "0b7e8a3c-1f0d-4c57-9a55-2d5f6c1e9b10"
 PLACES = ("{}/private/u/", "{}/public/u/", "{}/absent/u/", "models/m/1/", "backup/")
 
 
@@ -148,9 +150,13 @@ async def test_reading(world: World, who: str) -> None:
 
 @pytest.mark.parametrize("who", WRITE)
 async def test_writing_and_removing(world: World, who: str) -> None:
-    for kind in ("raw", "cubes"):
+    for kind in ("raw", "cubes", "original"):
         for place, expected in zip(PLACES, WRITE[who], strict=True):
-            path = "/blobs/" + place.format(kind) + "new"
+            path = "/blobs/" + place.format("cubes" if kind == "cubes" else "raw") + "new"
+            if kind == "original":
+                path = path.replace("/u/", f"/{UPLOAD}/")
+            if kind != "raw" and expected == 201 and "/m/" not in path and who in EDITORS:
+                expected = 403  # of an item: for services and administrators
             assert await world.status(who, "PUT", path) == expected, (who, path)
             removed = 204 if expected == 201 else expected
             assert await world.status(who, "DELETE", path) == removed, (who, path)
@@ -177,6 +183,15 @@ async def test_listing(world: World, who: str) -> None:
 async def test_removing_a_prefix_is_for_services(world: World, who: str) -> None:
     expected = {"service": 200, "anonymous": 401, "expired": 401, "forged": 401}.get(who, 403)
     assert await world.status(who, "DELETE", "/blobs?prefix=raw/public/nothing/") == expected
+
+
+async def test_an_editor_is_told_how_to_change_what_is_kept(world: World) -> None:
+    headers = {"Authorization": f"Bearer {world.tokens['editor']}"}
+    answer = await world.http.delete("/blobs/cubes/private/i/f", headers=headers)
+    assert answer.status_code == 403
+    assert "DELETE /stac/collections/private/items/" in answer.json()["detail"]
+    assert "POST /uploads" in answer.json()["detail"]
+    assert (await world.proxy.get("cubes/private/i/f")).content == b"old"
 
 
 async def test_a_cookie_alone_changes_nothing(world: World) -> None:

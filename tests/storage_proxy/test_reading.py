@@ -154,6 +154,9 @@ async def test_times(stored: Proxy) -> None:
     assert (await stored.get(KEY, If_Modified_Since=told)).status_code == 304
     assert (await stored.get(KEY, If_Modified_Since=before)).status_code == 200
     assert (await stored.get(KEY, If_Modified_Since="yesterday")).status_code == 200
+    beyond = "Fri, 31 Dec 9999 23:59:59 -2300"  # in UTC it is in no year that there is
+    assert (await stored.get(KEY, If_Modified_Since=beyond)).status_code == 200
+    assert (await stored.get(KEY, If_Unmodified_Since=beyond)).status_code == 200
     assert (await stored.get(KEY, If_Unmodified_Since=told)).status_code == 200
     assert (await stored.get(KEY, If_Unmodified_Since=before)).status_code == 412
 

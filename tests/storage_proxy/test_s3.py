@@ -222,6 +222,38 @@ async def test_a_missing_blob(object_store: ObjectStore) -> None:
         assert await store.find(KEY) is None
 
 
+async def test_a_missing_blob_is_asked_for_once(
+    object_store: ObjectStore, serve: Callable[..., Any]
+) -> None:
+    app = answering(object_store, "206")
+    more = {"s3_endpoint_url": await serve(app)}
+    async with open_s3(settings_for(object_store, "unused", **more)) as client:
+        store = BlobStore(client, fresh_bucket())
+        await store.make_bucket()
+        with pytest.raises(NotFound, match="'raw/c/u/f'"):
+            await store.open(KEY)
+        assert len(app.state.asked) == 1
+        # A bucket that is not there is another matter, which botocore tells.
+        with pytest.raises(Unavailable, match="NoSuchBucket"):
+            await BlobStore(client, fresh_bucket()).open(KEY)
+        assert len(app.state.asked) == 3
+
+
+async def test_an_answer_without_an_entity_tag_is_no_answer(
+    object_store: ObjectStore, serve: Callable[..., Any]
+) -> None:
+    app = FastAPI()
+
+    @app.get("/{path:path}")
+    async def untagged(path: str) -> Response:
+        return Response(CONTENT)
+
+    url = await serve(app)
+    async with open_s3(settings_for(object_store, "none", s3_endpoint_url=url)) as client:
+        with pytest.raises(Unavailable, match="entity tag"):
+            await BlobStore(client, "none").open(KEY)
+
+
 def test_settings_that_cannot_work() -> None:
     keys = {"token_public_key": "-", "s3_access_key": "a", "s3_secret_key": "s"}
     with pytest.raises(ValidationError, match="max_object_bytes"):

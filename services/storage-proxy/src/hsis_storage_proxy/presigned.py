@@ -17,6 +17,7 @@ from botocore.httpsession import get_cert_path
 from cachetools import TTLCache
 from yarl import URL
 
+from hsis.errors import NotFound
 from hsis_storage_proxy.settings import Settings
 
 LIFETIME_S = 3600
@@ -24,6 +25,8 @@ REUSED_FOR_S = LIFETIME_S // 2
 MAX_URLS = 10_000
 BUFFER_BYTES = 256 * 1024
 KEEP_ALIVE_S = 30.0
+ERROR_BYTES = 16 * 1024
+_NO_SUCH_KEY = b"<Code>NoSuchKey</Code>"
 
 
 class _Body:
@@ -59,7 +62,8 @@ class PresignedReads:
         """What botocore's `get_object` would answer, where S3 has the bytes and sends them.
 
         None for any other answer and for a broken connection: it is for botocore then to ask
-        again, and to tell what is wrong. TimeoutError where the server is silent.
+        again, and to tell what is wrong. NotFound where S3 says so; TimeoutError where the server
+        is silent.
         """
         url = await self._url(bucket, key)
         try:
@@ -68,7 +72,8 @@ class PresignedReads:
             raise
         except aiohttp.ClientError:
             return None
-        if answer.status in {200, 206} and answer.content_length is not None:
+        whole = answer.content_length is not None and "ETag" in answer.headers
+        if answer.status in {200, 206} and whole:
             return {
                 "ETag": answer.headers["ETag"],
                 "LastModified": _time(answer.headers.get("Last-Modified")),
@@ -77,8 +82,12 @@ class PresignedReads:
                 "ContentRange": answer.headers.get("Content-Range"),
                 "Body": _Body(answer),
             }
-        answer.close()
         self._urls.pop((bucket, key), None)
+        try:
+            if answer.status == 404 and _NO_SUCH_KEY in await _beginning(answer):
+                raise NotFound(f"There is no blob {key!r}.")
+        finally:
+            answer.close()
         return None
 
     async def _url(self, bucket: str, key: str) -> URL:
@@ -89,6 +98,20 @@ class PresignedReads:
             )
             url = self._urls[bucket, key] = URL(signed, encoded=True)
         return url
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """As much of an answer as an error takes; what came where the connection breaks."""
+    content = b""
+    try:
+        while len(content) < ERROR_BYTES:
+            piece = await answer.content.read(ERROR_BYTES - len(content))
+            if not piece:
+                break
+            content += piece
+    except aiohttp.ClientError:
+        return content
+    return content
 
 
 def _time(header: str | None) -> datetime | None:

@@ -110,6 +110,8 @@ class BlobStore:
                 if wanted is None or error_status(error) != 416:
                     raise
                 raise _unsatisfiable(key, (await self.head(key)).size) from error
+        if "ETag" not in answer:
+            answer["Body"].close()  # `_blob` tells why
         told = parse_content_range(answer.get("ContentRange"))
         if told is not None:
             span, size = told
@@ -281,6 +283,8 @@ def _unsatisfiable(key: str, size: int) -> RangeNotSatisfiable:
 
 
 def _blob(key: str, answer: dict[str, Any], size: int) -> Blob:
+    if "ETag" not in answer:
+        raise Unavailable(f"The object store sent no entity tag of {key!r}.")
     return Blob(
         key=key,
         size=size,
