@@ -18,6 +18,7 @@ SETTINGS = """
 ingest: {lease_s: 4, worker_poll_s: 0.5, max_attempts: 20, retry_delay_s: 0.5}
 inference: {lease_s: 4, worker_poll_s: 0.5, max_attempts: 20, retry_delay_s: 0.5}
 """
+DOWN = ("--profile", "admin", "down", "--volumes", "--remove-orphans")
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +33,13 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     installation = Containers("hsis-test", free_port(), folder / "secrets", engine.variables)
     subprocess.run([sys.executable, str(BASE_IMAGES)], env=installation.environment, check=True)
     installation.compose("build", "--quiet")
-    installation.compose("down", "--volumes", "--remove-orphans")
+    installation.compose(*DOWN)
     try:
         installation.up()
         yield installation
     finally:
         print(installation.compose("ps", "--all"))
-        installation.compose("down", "--volumes", "--remove-orphans", check=False)
+        installation.compose(*DOWN, check=False)
 
 
 @pytest.fixture

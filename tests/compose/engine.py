@@ -96,8 +96,9 @@ class EngineFolder:
 
 def engine_folder() -> EngineFolder:
     """The folder that `HSIS_ENGINE_DIR` names, else one in the system's temporary folder."""
-    named = os.environ.get("HSIS_ENGINE_DIR") or f"{tempfile.gettempdir()}/hsis-engine"
-    return EngineFolder(Path(named).absolute())
+    user = os.geteuid()
+    own = f"{tempfile.gettempdir()}/hsis-engine{f'-{user}' if user else ''}"
+    return EngineFolder(Path(os.environ.get("HSIS_ENGINE_DIR") or own).absolute())
 
 
 def answers(engine: Engine) -> bool:
