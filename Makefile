@@ -19,7 +19,7 @@ COMPOSE_FILES = -f compose/compose.yaml $(if $(filter cpu,$(ACCELERATOR)),-f com
 ACCELERATOR = $(eval ACCELERATOR := $$(shell compose/accelerator))$(ACCELERATOR)
 COMPOSE = docker compose $(COMPOSE_FILES)
 
-.PHONY: help install run demo test test-compose check format bench clean secrets up down logs ps scale
+.PHONY: help install run demo test test-compose check format bench clean secrets up down logs ps scale replace
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -96,6 +96,9 @@ SCALED = $(foreach s,$(SCALABLE),$(if $(filter command,$(origin $s)),$s=$($s)))
 scale: ## run several of a service: make scale inference=3 tiles=2
 	@test -n "$(strip $(SCALED))" || { echo "Which one? make scale inference=3 (of $(SCALABLE))"; exit 2; }
 	$(COMPOSE) scale $(SCALED)
+
+replace: ## new containers of a service in place of the old, without a gap: make replace S=tiles
+	@compose/replace "$(S)" $(COMPOSE)
 
 clean: ## remove what was installed (the data in .hsis stays)
 	rm -rf $(VENV) $(NODE_MODULES)

@@ -94,6 +94,16 @@ class Containers:
         """Start what is not running and wait until all is ready."""
         self.compose("up", "--detach", "--wait", "--wait-timeout", "240", *words)
 
+    def replace(self, service: str) -> None:
+        """New containers in place of a service's old ones, as `make replace` does it."""
+        command = ["docker", "compose", *self.file_arguments]
+        subprocess.run(
+            [str(COMPOSE / "replace"), service, *command],
+            env=self.environment,
+            capture_output=True,
+            check=True,
+        )
+
     def ids(self, service: str) -> list[str]:
         """The containers of a service that run."""
         return self.compose("ps", "--quiet", service).split()
