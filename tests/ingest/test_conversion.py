@@ -141,6 +141,46 @@ async def test_a_swath_without_a_grid_has_its_outline(ingest: Ingest):
     np.testing.assert_array_equal(await stored_values(ingest, "swath"), values.transpose(2, 0, 1))
 
 
+async def test_a_classification_of_envi_has_its_classes(ingest: Ingest):
+    labels = np.random.default_rng(2).integers(0, 3, (30, 40)).astype(np.uint8)
+    header = (
+        "ENVI\nsamples = 40\nlines = 30\nbands = 1\ndata type = 1\ninterleave = bsq\n"
+        "file type = ENVI Classification\nclasses = 3\n"
+        "class names = {Unclassified, Wheat, Bare soil}\n"
+        "class lookup = {0, 0, 0, 200, 160, 16, 90, 60, 30}\n"
+    )
+    files = {"map.hdr": header.encode(), "map.img": labels.tobytes()}
+    await converted(ingest, files, id="map")
+    item = await ingest.catalog.item(COLLECTION, "map", token=ingest.admin_token)
+    classes = item["assets"]["cube"]["classification:classes"]
+    assert [(entry["value"], entry["title"], entry["color_hint"]) for entry in classes] == [
+        (0, "None", "000000"),
+        (1, "Wheat", "C8A010"),
+        (2, "Bare soil", "5A3C1E"),
+    ]
+    np.testing.assert_array_equal(await stored_values(ingest, "map"), labels[None])
+
+
+async def test_files_of_one_band_become_one_cube(ingest: Ingest, tmp_path):
+    values = np.random.default_rng(3).integers(0, 900, (3, 50, 60)).astype(np.int16)
+    files = {}
+    for place, wavelength in enumerate((1610, 490, 865)):
+        path = tmp_path / f"scene_{wavelength}nm.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", count=1, height=50, width=60, dtype="int16",
+            crs="EPSG:32633", transform=rasterio.Affine(30, 0, 367935, 0, -30, 5805165),
+        ) as dataset:  # fmt: skip
+            dataset.write(values[place], 1)
+        files[path.name] = path.read_bytes()
+    await converted(ingest, files, id="bands")
+    item = await ingest.catalog.item(COLLECTION, "bands", token=ingest.admin_token)
+    bands = item["assets"]["cube"]["bands"]
+    assert [band["eo:center_wavelength"] for band in bands] == [0.49, 0.865, 1.61]
+    assert item["properties"]["proj:code"] == "EPSG:32633"
+    assert {f"original-{number}" for number in (1, 2, 3)} <= item["assets"].keys()
+    np.testing.assert_array_equal(await stored_values(ingest, "bands"), values[[1, 2, 0]])
+
+
 async def test_real_files_are_stored_bit_for_bit(ingest: Ingest, data_folder):
     enmap = data_folder / "enmap_potsdam" / "images" / "enmap_potsdam_tile_128_0.tif"
     corn = sorted((data_folder / "corn_kernel").glob("corn*"))

@@ -225,16 +225,28 @@ def test_a_tag_of_billions_of_values():
         opened([MemoryFile("tag.tif", bytes(content))])
 
 
-def test_a_size_that_nothing_stands_behind():
-    content = bytearray(tif(STACK[:1], metadata=None).content)
-    (at,) = struct.unpack("<I", content[4:8])
-    (count,) = struct.unpack("<H", content[at : at + 2])
-    for place in range(at + 2, at + 2 + 12 * count, 12):
-        tag, *_ = struct.unpack("<HHII", content[place : place + 12])
-        if tag in {256, 257, 278}:
-            content[place : place + 12] = struct.pack("<HHII", tag, 4, 1, 10**6)
-    with pytest.raises((DecompressionBomb, TruncatedFile)):
-        opened([MemoryFile("huge.tif", bytes(content))])
+def sparse(path, **profile):
+    """An image of 30,000 x 30,000 pixels and three bands, none of whose blocks is stored."""
+    with rasterio.open(
+        path, "w", driver="GTiff", count=3, height=30_000, width=30_000, dtype="uint16",
+        crs="EPSG:32633", transform=rasterio.Affine(10, 0, 500, 0, -10, 900), sparse_ok=True,
+        **profile,
+    ):  # fmt: skip
+        pass
+    return file_of(path)
+
+
+def test_a_size_that_nothing_stands_behind(tmp_path):
+    file = sparse(tmp_path / "sparse.tif", tiled=True, blockxsize=1024, blockysize=1024)
+    assert file.size < 100_000
+    with pytest.raises(DecompressionBomb, match=r"declares 5400000000 bytes.*max_expansion"):
+        opened([file])
+
+
+def test_tiles_larger_than_allowed(tmp_path):
+    file = sparse(tmp_path / "tiles.tif", tiled=True, blockxsize=8192, blockysize=8192)
+    with pytest.raises(DecompressionBomb, match=r"pieces of 402653184 bytes.*max_chunk_bytes"):
+        opened([file], max_chunk_bytes=100_000_000)
 
 
 @pytest.mark.parametrize("kept", [9, 100, 0.2, 0.9, 0.999])
