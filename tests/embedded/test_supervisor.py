@@ -51,6 +51,18 @@ async def test_stop_ends_every_process(tmp_path: Path) -> None:
     assert all(map(gone, pids))
 
 
+async def test_a_program_has_its_own_environment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_PARENT", "secret")
+    with Supervisor(tmp_path) as supervisor:
+        await supervisor.start(Program("a", SLEEP, {"GIVEN": "1"}, at_once))
+        async with asyncio.timeout(5):
+            while "GIVEN" not in (known := psutil.Process(supervisor.pid("a")).environ()):
+                await asyncio.sleep(0.01)  # between fork and exec
+    assert {name for name in known if name != "mirakuru_uuid"} <= {"GIVEN", "LC_CTYPE"}
+
+
 async def test_the_death_of_one_is_told_by_name(tmp_path: Path) -> None:
     with Supervisor(tmp_path) as supervisor:
         await supervisor.start(*(Program(name, SLEEP, {}, at_once) for name in ("a", "b")))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from tests.support.api import Session, open_cube, session
 
@@ -16,7 +17,7 @@ from hsis.cube.layout import store_documents
 from hsis.cube.reader import StoredCube
 from hsis_embedded.readiness import free_port
 from hsis_embedded.settings import EmbeddedSettings
-from hsis_embedded.stack import Stack
+from hsis_embedded.stack import SERVICES, Stack
 
 PASSWORD = "password-of-the-crash-tests"
 SHAPE = (160, 540, 640)
@@ -39,6 +40,9 @@ async def installation(
         # A killed worker's lease must end within the test's patience.
         environment.setenv("HSIS_LEASE_S", "3")
         environment.setenv("HSIS_WORKER_POLL_S", "0.2")
+        # Of the operator: not for everyone to know.
+        environment.setenv("HSIS_ADMIN_PASSWORD", PASSWORD)
+        environment.setenv("HSIS_TOKEN", "of the operator")
         with Stack(settings) as stack:
             await stack.start()
             async with session(stack.url, PASSWORD) as api:
@@ -54,6 +58,19 @@ def cube() -> np.ndarray:
 
 async def keys(api: Session, prefix: str) -> set[str]:
     return {blob.key async for blob in api.storage.list(prefix, token=api.token)}
+
+
+async def test_programs_know_no_more_than_they_need(installation: tuple[Stack, Session]) -> None:
+    supervisor = installation[0].supervisor
+    for name in ("postgres", "object-store", "edge", *SERVICES):
+        known = psutil.Process(supervisor.pid(name)).environ()
+        assert known["PATH"] == os.environ["PATH"]
+        assert PASSWORD not in known.values()
+        if name in SERVICES:
+            assert known["HSIS_LEASE_S"] == "3"
+        else:
+            assert "HSIS_LEASE_S" not in known
+            assert "HSIS_TOKEN" not in known
 
 
 async def test_a_killed_ingest_converts_once_after_its_return(

@@ -5,11 +5,19 @@ import signal
 import sys
 from pathlib import Path
 
+import asyncpg
+
 from hsis.errors import DomainError
 from hsis_embedded import demo
 from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.stack import Stack
 from hsis_embedded.supervisor import StartFailed
+
+CANNOT_START = (
+    *(RuntimeError, ValueError, StartFailed, DomainError),
+    *(OSError, asyncpg.PostgresError, asyncpg.InterfaceError),
+)
+"""What may be wrong with the installation or its place; its message says what."""
 
 
 def say(line: str) -> None:
@@ -38,12 +46,12 @@ async def run(settings: EmbeddedSettings, load_demo: bool) -> int:
 
 async def _serve(stack: Stack, load_demo: bool) -> str:
     """Start everything, then wait for the first process that ends; its name."""
-    new_password = await stack.start()
-    password_file = stack.secrets.folder / "admin_password"
-    if new_password:
-        say(f"First user: admin, password: {password_file.read_text(encoding='utf-8')}")
+    new_password = stack.new_password()
+    if new_password is not None:  # told before anything can fail, since it is told only once
+        say(f"First user: admin, password: {new_password}")
+    await stack.start()
     if load_demo:
-        await demo.load(stack.url, password_file.read_text(encoding="utf-8").strip())
+        await demo.load(stack.url, stack.secrets.value("admin_password"))
     say(f"HSIS is ready: {stack.url}")
     return await stack.supervisor.first_death()
 
@@ -54,7 +62,7 @@ def main() -> int:
     try:
         settings = EmbeddedSettings.of_environment(project)
         return asyncio.run(run(settings, load_demo="demo" in sys.argv[1:]))
-    except (RuntimeError, ValueError, StartFailed, DomainError) as error:
+    except CANNOT_START as error:
         say(f"HSIS cannot start: {error}")
         return 1
 

@@ -1,11 +1,15 @@
 """The embedded object store: `rclone serve s3` over a folder, on loopback with generated keys."""
 
+import os
+import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-UNFINISHED = ".rclone_temp_*"
-"""Temporary objects that a killed store leaves behind; never visible, never finished."""
+UNFINISHED = (".rclone_temp_", ".rclone_multipart_upload_")
+"""How the names of unfinished objects begin, which a killed store leaves behind: never visible,
+never finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,25 @@ class ObjectStore:
         return f"http://127.0.0.1:{self.port}"
 
     def initialise(self) -> None:
-        """Make the folder, and remove what an interrupted store left unfinished in it."""
+        """Make the folder."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for leftover in self.folder.rglob(UNFINISHED):
-            leftover.unlink()
+
+    def remove_unfinished(self, before_s: float) -> None:
+        """Remove what an interrupted store left unfinished, last changed before that time (Unix).
+
+        It looks at every object, so let a thread do it. What cannot be removed stays until the next
+        start; it is not visible.
+        """
+        for folder, folders, files in os.walk(self.folder):
+            for name in (*folders, *files):
+                leftover = Path(folder, name)
+                with suppress(OSError):
+                    if not name.startswith(UNFINISHED) or leftover.stat().st_mtime >= before_s:
+                        continue
+                    if leftover.is_dir():
+                        shutil.rmtree(leftover)
+                    else:
+                        leftover.unlink()
 
     def command(self) -> list[str]:
         """The command that serves the folder in the foreground."""

@@ -31,12 +31,18 @@ class Postgres:
     password: str
 
     def initialise(self) -> None:
-        """Make the cluster where there is none yet."""
+        """Make the cluster where there is none yet, whole or not at all.
+
+        It is made beside its place: initdb writes PG_VERSION first, so an interrupted one would be
+        taken for a cluster.
+        """
         if (self.folder / "PG_VERSION").exists():
             return
-        shutil.rmtree(self.folder, ignore_errors=True)  # an initdb that was interrupted
-        self.folder.mkdir(mode=0o700, parents=True)
-        _give_to_system_user(self.folder)
+        made = self.folder.with_name(self.folder.name + ".new")
+        for leftover in (self.folder, made):
+            shutil.rmtree(leftover, ignore_errors=True)
+        made.mkdir(mode=0o700, parents=True)
+        _give_to_system_user(made)
         password_file = self.folder.parent / "postgres.password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password, encoding="utf-8")
@@ -46,14 +52,14 @@ class Postgres:
                 [
                     *as_system_user(),
                     _program("initdb"),
-                    f"--pgdata={self.folder}",
+                    f"--pgdata={made}",
                     f"--username={SUPERUSER}",
                     f"--pwfile={password_file}",
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
                     "--locale-provider=builtin",
                     "--locale=C.UTF-8",
-                    "--no-sync",
+                    "--sync-method=syncfs",
                 ],
                 check=True,
                 capture_output=True,
@@ -64,6 +70,7 @@ class Postgres:
             raise RuntimeError(f"initdb failed: {error.stderr}") from error
         finally:
             password_file.unlink()
+        made.rename(self.folder)
 
     def command(self) -> list[str]:
         """The command that serves the cluster in the foreground."""

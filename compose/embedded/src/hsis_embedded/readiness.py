@@ -36,9 +36,14 @@ async def answers_ok(http: httpx.AsyncClient, url: str) -> bool:
 
 
 async def answers_sql(postgres: Postgres) -> bool:
-    """Whether the database takes connections."""
+    """Whether the database takes connections; RuntimeError where it has another password."""
     try:
         connection = await postgres.connect()
+    except asyncpg.InvalidPasswordError as error:
+        raise RuntimeError(
+            f"The database in {postgres.folder} has another password than the one in the secrets; "
+            "put back the secrets that it was made with."
+        ) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     await connection.close()

@@ -4,9 +4,11 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from threading import Thread
 from typing import Self
 
 import httpx
@@ -20,8 +22,13 @@ from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.supervisor import Program, Supervisor
 
 SERVICES = ("catalog", "storage-proxy", "ingest", "tiles", "inference", "web")
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-"""What a child keeps of this environment, besides every `HSIS_` setting of the operator."""
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+"""What a child keeps of this environment."""
+SETTINGS = ("HSIS_", "CUDA_", "NVIDIA_", "PYTORCH_", "OMP_", "MKL_")
+"""Services also keep the variables of the operator that begin so."""
+EDGE_SETTINGS = ("HSIS_EDGE_LOG_LEVEL", "HSIS_EDGE_MORE")
+NOT_PASSED_ON = "HSIS_ADMIN_PASSWORD"
+"""Catalog has it as a secret file, and nobody else needs it."""
 
 
 class Stack:
@@ -55,19 +62,28 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._exits.close()
 
-    async def start(self) -> bool:
-        """Start everything in order of readiness; whether the administrator's password is new."""
+    def new_password(self) -> str | None:
+        """The administrator's password, if it is made now; None where there was one or is given."""
+        if self.settings.admin_password is not None:
+            return None
+        if (self.secrets.folder / "admin_password").exists():
+            return None
+        return self.secrets.value("admin_password")
+
+    async def start(self) -> None:
+        """Start everything in order of readiness."""
         if await accepts(self.settings.port):
             raise RuntimeError(
                 f"Port {self.settings.port} is taken; choose another one with HSIS_PORT."
             )
-        password_file = self.secrets.folder / "admin_password"
-        new_password = self.settings.admin_password is None and not password_file.exists()
         self.secrets.value("admin_password", self.settings.admin_password)
         self.postgres.initialise()
         self.objects.initialise()
+        began_s = time.time()
         async with httpx.AsyncClient(trust_env=False, timeout=5.0) as http:
             await self.supervisor.start(self._postgres(), self._object_store())
+            # A daemon: neither the start nor the end waits for it.
+            Thread(target=self.objects.remove_unfinished, args=[began_s], daemon=True).start()
             await self.postgres.create_database(DATABASE)
             for schema in SCHEMAS:
                 await self.postgres.create_schema(
@@ -75,7 +91,6 @@ class Stack:
                 )
             await self.supervisor.start(*(self._service(name, http) for name in SERVICES))
             await self.supervisor.start(self._edge(http))
-        return new_password
 
     async def restart(self, name: str) -> None:
         """Start a service again that ended (its port stays the same)."""
@@ -86,11 +101,11 @@ class Stack:
         ready = partial(answers_sql, self.postgres)
         command = self.postgres.command()
         # SIGINT is Postgres's fast shutdown: it does not wait for clients to leave.
-        return Program("postgres", command, _inherited(), ready, signal.SIGINT)
+        return Program("postgres", command, _inherited(PASSED_ON), ready, signal.SIGINT)
 
     def _object_store(self) -> Program:
         ready = partial(accepts, self.objects.port)
-        environment = _inherited() | self.objects.environment()
+        environment = _inherited(PASSED_ON) | self.objects.environment()
         return Program("object-store", self.objects.command(), environment, ready)
 
     def _service(self, name: str, http: httpx.AsyncClient) -> Program:
@@ -106,7 +121,10 @@ class Stack:
             "--no-access-log",
             "--timeout-graceful-shutdown=5",
         ]
-        environment = _inherited() | {
+        settings = [name for name in os.environ if name.startswith(SETTINGS)]
+        environment = _inherited(PASSED_ON) | _inherited(settings)
+        environment.pop(NOT_PASSED_ON, None)
+        environment |= {
             "HSIS_SECRETS_DIR": str(self.secrets.service_folder(name)),
             "HSIS_CATALOG_URL": f"http://127.0.0.1:{self._ports['catalog']}",
             "HSIS_STORAGE_PROXY_URL": f"http://127.0.0.1:{self._ports['storage-proxy']}",
@@ -117,14 +135,13 @@ class Stack:
             "HSIS_NODE_MODULES_DIR": str(self.settings.node_modules),
             "PYTHONUNBUFFERED": "1",
         }
-        environment.pop("HSIS_ADMIN_PASSWORD", None)
         return Program(
             name, command, environment, partial(answers_ok, http, f"http://127.0.0.1:{port}/readyz")
         )
 
     def _edge(self, http: httpx.AsyncClient) -> Program:
         home = str(self.settings.home / "edge")
-        environment = _inherited() | {
+        environment = _inherited((*PASSED_ON, *EDGE_SETTINGS)) | {
             "HSIS_TLS": "off",
             "HSIS_EDGE_HTTP_PORT": str(self.settings.port),
             "HSIS_EDGE_BIND": "127.0.0.1",
@@ -144,9 +161,8 @@ class Stack:
         return Program("edge", command, environment, partial(answers_ok, http, self.url + "/stac"))
 
 
-def _inherited() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return kept | {name: value for name, value in os.environ.items() if name.startswith("HSIS_")}
+def _inherited(names: Iterable[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
-from mirakuru.base import SimpleExecutor, cleanup_subprocesses
+from mirakuru.base import ENV_UUID, SimpleExecutor, cleanup_subprocesses
 from mirakuru.exceptions import ProcessFinishedWithError
 
 # At its exit mirakuru would kill whatever has this process's number anywhere in the mark that it
@@ -29,9 +29,19 @@ class StartFailed(RuntimeError):
     """A process ended or did not get ready in time; the message names its log."""
 
 
+class _Executor(SimpleExecutor):
+    """mirakuru's, without what it adds: this process's own environment."""
+
+    @property
+    def envvars(self) -> dict[str, str]:
+        """What was given, and mirakuru's mark."""
+        given = {*self._envvars, ENV_UUID}
+        return {name: value for name, value in super().envvars.items() if name in given}
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process to be started: its command, what it needs in the environment, when it is ready."""
+    """A process to be started: its command, its whole environment, when it is ready."""
 
     name: str
     command: Sequence[str]
@@ -92,7 +102,7 @@ class Supervisor:
         # Of util-linux: the child gets the signal when this process dies, however it dies.
         death = ["setpriv", f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}"]
         rest = program.command[1:] if program.command[0] == "setpriv" else program.command
-        executor = SimpleExecutor(
+        executor = _Executor(
             [*death, *rest],
             cwd="/",
             timeout=self.stop_timeout_s,
