@@ -272,15 +272,3 @@ async def test_a_replica_that_died_gives_way_after_its_lease(
     await asyncio.sleep(1.1)
     assert (await tus.send(url, 3, b"defghij")).status_code == 204
     assert await stored(idle_ingest, "died.npy") == b"abcdefghij"
-
-
-@pytest.mark.parametrize(
-    ("total", "least"),
-    [(0, 5 * MIB), (64 * 1024 * MIB, 5 * MIB), (10**12, 5 * MIB), (10_000 * 5 * MIB + 1, 5 * MIB)],
-)
-def test_what_is_to_come_fits_in_ten_thousand_parts(total: int, least: int):
-    stored_bytes = parts = 0
-    while total - stored_bytes > (size := receiving.part_size(total, stored_bytes, parts, least)):
-        assert size >= least
-        stored_bytes, parts = stored_bytes + size, parts + 1
-    assert parts + 1 <= 10_000

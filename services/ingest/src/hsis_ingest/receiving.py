@@ -17,12 +17,13 @@ from hsis_ingest import repository, transfer_repository
 from hsis_ingest.digests import Digests
 from hsis_ingest.errors import LeaseLost
 from hsis_ingest.settings import Settings
-from hsis_ingest.transfer_repository import TransferKind, TransferRow
+from hsis_ingest.transfer_rows import TransferKind, TransferRow
 
 logger = logging.getLogger(__name__)
 
 MAX_PARTS = 10_000
 """S3's own limit of parts in one upload."""
+MAX_PIECES = 1024
 
 
 def part_size(total: int, stored: int, parts: int, least: int) -> int:
@@ -32,6 +33,40 @@ def part_size(total: int, stored: int, parts: int, least: int) -> int:
     """
     left = max(1, MAX_PARTS - parts)
     return max(least, -(-(total - stored) // left))
+
+
+class Pieces:
+    """Bytes that came in pieces; joined only when they are taken."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Append a piece."""
+        if len(self._pieces) >= MAX_PIECES:  # of a client that sends a few bytes at a time
+            self._pieces = [b"".join(self._pieces)]
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def all(self) -> bytes:
+        """All that is here, and stays."""
+        self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
+
+    def take(self, size: int) -> bytes:
+        """The first `size` bytes, which are then gone; no more than there are."""
+        rest, excess = self._pieces, self.size - size
+        kept: list[bytes] = []
+        while excess > 0:
+            last = rest.pop()
+            kept.append(last[-excess:])
+            if len(last) > excess:
+                rest.append(last[:-excess])
+            excess -= len(last)
+        self._pieces = kept[::-1]
+        self.size -= size
+        return b"".join(rest)
 
 
 class Receiver:
@@ -67,7 +102,7 @@ class Receiver:
         self._parts, self._sent = len(row.etags), row.stored
         self._noted = row.received
         self._tail = row.tail
-        self._buffer = bytearray()
+        self._buffer = Pieces()
         self._sending: asyncio.Task[None] | None = None
         self._digest: Any | None = digests.take(row.id, row.stored)
         self._digested = row.stored
@@ -76,26 +111,23 @@ class Receiver:
         """Take up what an earlier request left that was not enough for a part."""
         if self._tail is not None:
             with suppress(NotFound):
-                self._buffer += await self._storage.get(self._tail)
+                self._buffer.add(await self._storage.get(self._tail))
         if self.received != self._row.received:
             await self._start_over()
 
     @property
     def received(self) -> int:
         """Bytes that have come, those of earlier requests included."""
-        return self._sent + len(self._buffer)
+        return self._sent + self._buffer.size
 
     async def take(self, pieces: AsyncIterator[bytes]) -> None:
         """Append bytes. Whatever `pieces` raises is raised; what came before it can be kept."""
         async for piece in pieces:
-            self._buffer += piece
+            self._buffer.add(piece)
             del piece
             # The last part is shorter or equal: it waits for `end`.
-            while len(self._buffer) > (size := self._part_size()):
-                content = bytes(memoryview(self._buffer)[:size])
-                del self._buffer[:size]
-                await self._send(content)
-                del content
+            while self._buffer.size > (size := self._part_size()):
+                await self._send(self._buffer.take(size))
 
     async def end(self) -> bool:
         """Keep all that came: as the file where that is complete (True), else for the next
@@ -170,7 +202,7 @@ class Receiver:
         if self.received == self._noted:
             return
         key = staging_prefix(str(self._row.id)) + str(self._token)
-        await self._storage.put(key, bytes(self._buffer))
+        await self._storage.put(key, self._buffer.all())
         async with transaction(self._pool) as db:
             kept = await transfer_repository.note_tail(
                 db, self._row.id, self._token, key, self.received
@@ -189,13 +221,11 @@ class Receiver:
 
     async def _complete(self) -> None:
         if self._parts == 0:
-            await self._hash(bytes(self._buffer))
-            await self._storage.put(self._row.key, bytes(self._buffer))
+            await self._hash(self._buffer.all())
+            await self._storage.put(self._row.key, self._buffer.all())
         else:
-            if self._buffer:
-                content = bytes(self._buffer)
-                self._buffer.clear()
-                await self._send(content)
+            if self._buffer.size:
+                await self._send(self._buffer.take(self._buffer.size))
                 await self._wait()
             await self._complete_parts()
         size = self._row.length

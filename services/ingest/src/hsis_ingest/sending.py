@@ -16,7 +16,7 @@ from hsis_ingest.errors import ChecksumMismatch, LeaseLost, TransferLocked, Uplo
 from hsis_ingest.leases import while_leased
 from hsis_ingest.receiving import Receiver
 from hsis_ingest.state import State
-from hsis_ingest.transfer_repository import TransferRow
+from hsis_ingest.transfer_rows import TransferRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,7 @@
 """Transfers: files that arrive by tus. How they are made, seen, put together and given up."""
 
 import asyncio
-import hashlib
 import uuid
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,12 +15,9 @@ from hsis.contracts.uploads import DeclaredFile, UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
 from hsis.service.postgres import transaction
 from hsis_ingest import groups, repository, sending, transfer_repository, transfer_sweep, uploads
-from hsis_ingest.errors import LeaseLost
-from hsis_ingest.leases import while_leased
-from hsis_ingest.receiving import note_finished
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.state import State
-from hsis_ingest.transfer_repository import NewTransfer, TransferKind, TransferRow
+from hsis_ingest.transfer_rows import NewTransfer, TransferKind, TransferRow
 
 LOOK_S = 0.2
 GIVE_WAY_S = 2.0
@@ -48,7 +43,7 @@ async def create(state: State, caller: Caller, new: NewFile) -> TransferRow:
 
     Raises as `uploads.announce` does. An unfinished transfer of the same file gives way to it.
     """
-    made = await _create(state, caller, new, TransferKind.FILE)
+    made = await create_for_file(state, caller, new, TransferKind.FILE)
     if made.length == 0:
         await sending.complete(state, made.id)
         return await owned(state, caller, made.id)
@@ -79,30 +74,6 @@ async def create_partial(
     if length == 0:
         await sending.complete(state, made)
     return await owned(state, caller, made)
-
-
-async def concatenate(
-    state: State, caller: Caller, parts: Sequence[UUID], new: NewFile, concat: str
-) -> TransferRow:
-    """A file put together of the caller's partial transfers, in this order; they are then gone.
-
-    InvalidInput where one of them is not complete or not partial, NotFound where it is not there.
-    """
-    rows = [await owned(state, caller, part) for part in parts]
-    for row in rows:
-        if row.kind is not TransferKind.PARTIAL:
-            raise InvalidInput(f"The transfer {row.id} is not a partial one.")
-        if not row.done:
-            raise InvalidInput(f"The partial transfer {row.id} is not complete yet.")
-    length = sum(row.received for row in rows)
-    whole = NewFile(new.values, new.metadata, length)
-    made = await _create(state, caller, whole, TransferKind.FINAL, concat)
-    await _put_together(state, made, rows)
-    async with transaction(state.pool) as db:
-        for row in rows:
-            await transfer_repository.discard(db, row.id)
-    state.queue_filled.set()
-    return await owned(state, caller, made.id)
 
 
 async def owned(state: State, caller: Caller, transfer: UUID) -> TransferRow:
@@ -173,9 +144,10 @@ async def complete_forgotten(state: State) -> None:
         await sending.complete(state, transfer)
 
 
-async def _create(
+async def create_for_file(
     state: State, caller: Caller, new: NewFile, kind: TransferKind, concat: str | None = None
 ) -> TransferRow:
+    """The transfer alone, with nothing sent to it. Raises as `uploads.announce` does."""
     values = new.values
     if not values.get("filename"):
         raise InvalidInput("Upload-Metadata needs `filename`.")
@@ -271,41 +243,3 @@ def _require_unconverted(upload: UploadRow) -> None:
         raise Conflict("The file is just being converted; wait for its end.")
     if upload.state is UploadState.SUCCEEDED:
         raise Conflict(f"The file has become the item {upload.item!r}; remove that.")
-
-
-async def _put_together(state: State, made: TransferRow, rows: Sequence[TransferRow]) -> None:
-    settings, token = state.settings, uuid.uuid4()
-    digest = hashlib.sha256()
-
-    async def all_bytes() -> AsyncIterator[bytes]:
-        for row in rows:
-            async for piece in state.storage.stream(row.key):
-                digest.update(piece)
-                yield piece
-
-    async def write() -> None:
-        await state.storage.put(made.key, all_bytes())
-        async with transaction(state.pool) as db:
-            size = made.length
-            assert size is not None
-            if not await note_finished(
-                db, made, token, size, digest.hexdigest(), settings.group_wait_s
-            ):
-                raise LeaseLost
-
-    async def renew() -> bool:
-        async with transaction(state.pool) as db:
-            return await transfer_repository.renew(db, made.id, token, settings.lease_s) is not None
-
-    try:
-        async with transaction(state.pool) as db:
-            if not await transfer_repository.claim(
-                db, made.id, token, settings.lease_s, settings.upload_ttl_s
-            ):
-                raise LeaseLost
-        await while_leased(write(), renew, settings.lease_s)
-    except LeaseLost:
-        raise Conflict("The upload was given up while it was put together.") from None
-    finally:
-        async with transaction(state.pool) as db:
-            await transfer_repository.release(db, made.id, token, settings.upload_ttl_s)

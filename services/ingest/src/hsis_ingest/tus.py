@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hsis.errors import Forbidden, InvalidInput, NotFound, TooLarge
 from hsis.service.tokens import RequiredCaller
 from hsis.service.urls import public_origin
-from hsis_ingest import sending, transfers
+from hsis_ingest import concatenation, sending, transfers
 from hsis_ingest.bodies import ALGORITHMS, Checksum
 from hsis_ingest.errors import WrongContentType, WrongVersion
 from hsis_ingest.state import AppState, State
-from hsis_ingest.transfer_repository import TransferKind, TransferRow
+from hsis_ingest.transfer_rows import TransferKind, TransferRow
 from hsis_ingest.tus_headers import count, parse_metadata
 
 VERSION = "1.0.0"
@@ -72,7 +72,7 @@ async def create(request: Request, state: AppState, caller: RequiredCaller) -> R
         if "Upload-Length" in request.headers:
             raise InvalidInput("A final upload has no Upload-Length: its parts have it.")
         new = transfers.NewFile(values, metadata, None)
-        row = await transfers.concatenate(state, caller, _partials(concat), new, concat)
+        row = await concatenation.concatenate(state, caller, _partials(concat), new, concat)
         return _created(request, state, row)
     length = _new_length(request, state)
     if concat is None:
