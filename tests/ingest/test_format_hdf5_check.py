@@ -1,5 +1,6 @@
 """HDF5 files that the library never comes to an end with are found out in a child process."""
 
+import signal
 import struct
 import subprocess
 import sys
@@ -7,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from hsis.errors import InvalidInput
 from hsis_ingest.errors import TruncatedFile
+from hsis_ingest.formats import hdf5_layouts
 from tests.ingest.files import MemoryFile, opened, whole
 from tests.ingest.hdf5_files import h5
 
@@ -54,9 +57,18 @@ def test_a_sound_file_is_read():
     assert source.info.wavelengths_nm == pytest.approx(400 + np.arange(6))
 
 
-def test_errors_of_the_file_and_of_the_store_are_told_as_they_are():
-    with pytest.raises(TruncatedFile, match="damaged or truncated"):
-        opened([MemoryFile("cube.h5", h5(write).content[:-99])], hdf5_check_cpu_s=20)
+def test_errors_of_the_file_are_the_childs(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("the file is opened in this process")
+
+    monkeypatch.setattr(hdf5_layouts, "Hdf5File", never)
+    with pytest.raises(TruncatedFile, match=r"cut.h5 is damaged or truncated"):
+        opened([MemoryFile("cut.h5", h5(write).content[:-99])], hdf5_check_cpu_s=20)
+    with pytest.raises(InvalidInput, match="axes = yx"):
+        opened([h5(write)], hdf5_check_cpu_s=20, axes="yx")
+
+
+def test_an_error_of_the_store_is_told_as_it_is():
     file = h5(write)
     reads = file.read_at
 
@@ -67,6 +79,27 @@ def test_errors_of_the_file_and_of_the_store_are_told_as_they_are():
 
     file.read_at = away
     with pytest.raises(ConnectionError, match="away"):
+        opened([file], hdf5_check_cpu_s=20)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_a_child_that_is_ended_from_outside_says_nothing_of_the_file(monkeypatch, name):
+    file = h5(write)
+    reads, start, children = file.read_at, subprocess.Popen, []
+
+    def noted(command, **options):
+        children.append(start(command, **options))
+        return children[0]
+
+    def ending(offset, length):
+        if children:
+            children[0].send_signal(getattr(signal, name))
+            children[0].wait()
+        return reads(offset, length)
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    file.read_at = ending
+    with pytest.raises(RuntimeError, match=r"trial of cube\.h5 ended with status"):
         opened([file], hdf5_check_cpu_s=20)
 
 

@@ -2,7 +2,7 @@
 
 from hsis_ingest.formats import prisma
 from hsis_ingest.formats.hdf5 import Hdf5Source
-from hsis_ingest.formats.hdf5_check import check_ends
+from hsis_ingest.formats.hdf5_check import try_opening
 from hsis_ingest.formats.hdf5_file import Hdf5File
 from hsis_ingest.formats.matlab73 import Matlab73Source
 from hsis_ingest.formats.prisma import PrismaSource
@@ -13,7 +13,7 @@ def open_hdf5(data: ByteSource, options: ReadOptions, *, matlab: bool = False) -
     """The cube in an HDF5 file, `matlab` in one of MATLAB v7.3; an InputFault says what is
     wrong."""
     if options.hdf5_check_cpu_s is not None:
-        check_ends(data, options, matlab=matlab)
+        try_opening(data, options, matlab=matlab)
     file = Hdf5File(data, options)
     try:
         return read_hdf5(file, options, matlab=matlab)
