@@ -219,7 +219,8 @@ def enmap_metadata(bands=4, level="L2A", gains=(0.0001,) * 4, start=""):
         "<temporalCoverage><startTime>2022-07-24T10:45:26.127Z</startTime></temporalCoverage></base>"
         f"<specific><bandCharacterisation>{entries}</bandCharacterisation>"
         "<backgroundValue>-32768</backgroundValue>"
-        "<vnirProductQuality><expectedChannelsList>1,2</expectedChannelsList></vnirProductQuality>"
+        "<vnirProductQuality><expectedChannelsList>1, 2,\n</expectedChannelsList>"
+        "</vnirProductQuality>"
         "<swirProductQuality><expectedChannelsList>4</expectedChannelsList></swirProductQuality>"
         "</specific></level_X>"
     ).encode()

@@ -101,7 +101,9 @@ class EnmapSource:
             text = root.findtext(f"specific/{quality}/expectedChannelsList")
             if not text:
                 return None
-            expected |= {int(self._number(word, "channel")) for word in text.split(",")}
+            expected |= {
+                int(self._number(word, "channel")) for word in text.split(",") if word.strip()
+            }
         return tuple(number in expected for number in numbers)
 
     def _text(self, root: Element, path: str) -> str:
