@@ -9,12 +9,22 @@ from typing import Protocol
 from hsis.clients.base import problem_of
 from hsis.clients.ingest import IngestClient
 from hsis.contracts.uploads import Upload, UploadRequest, UploadState
-from hsis.errors import Conflict, DomainError, InvalidInput, NotFound, Unavailable
+from hsis.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 
 READ_BYTES = 1024 * 1024
 DEFAULT_TRIES = 8
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 30.0
 LOCKED = 423
+MENDED = (Unavailable, Unauthenticated, Forbidden)
+"""What time or a new token mends: an upload that ended so can be gone on with."""
 
 OnProgress = Callable[[str, int], None]
 """Called with a file's name and the number of its bytes that are sent so far."""
@@ -69,7 +79,7 @@ async def send_files(
                 await sending.run()
         upload = await _asked(ingest, upload.id, token, tries)
     except BaseException as error:
-        lasting = isinstance(error, DomainError) and not isinstance(error, Unavailable)
+        lasting = isinstance(error, DomainError) and not isinstance(error, MENDED)
         if journal is None or lasting:
             with suppress(DomainError):
                 await ingest.delete(upload.id, token=token)

@@ -7,11 +7,11 @@ const PREFIX = "hsis-upload ";
 /** The visitor wanted no more of it. */
 export class Cancelled extends Error {}
 
-/** Why a file could not be sent. `passing` says that another try may help. */
+/** Why a file could not be sent. `passing` says that another try, or a new login, may help. */
 export class TransferError extends Error {
   constructor(file, error) {
     super(detailOf(error.originalResponse) || `Sending ${file.name} was cut off.`);
-    this.passing = mayPass(error);
+    this.passing = mayPass(error) || error.originalResponse?.getStatus() === 401;
   }
 }
 
