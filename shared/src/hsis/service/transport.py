@@ -12,6 +12,7 @@ import httpx
 from yarl import URL
 
 BUFFER_BYTES = 256 * 1024
+DNS_CACHE_S = 1
 KEEP_ALIVE_S = 4.0
 """Less than the 5 s after which uvicorn closes a connection that nothing comes by."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -59,7 +60,10 @@ class ReadTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._limits.max_connections or 0, keepalive_timeout=KEEP_ALIVE_S
+                    limit=self._limits.max_connections or 0,
+                    keepalive_timeout=KEEP_ALIVE_S,
+                    # A replica that is replaced has another address at once.
+                    ttl_dns_cache=DNS_CACHE_S,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
