@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from bench import ingest, spectrum, storage
+from bench import ingest, spectrum, storage, upload
 from hsis_embedded.readiness import free_port
 from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.stack import Stack
@@ -28,13 +28,11 @@ async def main() -> None:
             process = stack.supervisor.pid("ingest")
             cube = await ingest.measure(stack.url, PASSWORD, Path(folder), process)
             await spectrum.measure(stack.url, PASSWORD, cube)
-            await storage.measure(
-                stack.url,
-                PASSWORD,
-                stack.objects.endpoint_url,
-                stack.objects.access_key,
-                stack.objects.secret_key,
-            )
+            store = stack.objects
+            for part in (storage, upload):
+                await part.measure(
+                    stack.url, PASSWORD, store.endpoint_url, store.access_key, store.secret_key
+                )
 
 
 if __name__ == "__main__":
