@@ -153,4 +153,6 @@ def main(arguments: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    # Without the interpreter's own end: h5py does not survive it with a file open, and that would
+    # be taken for the file's fault.
+    os._exit(main(json.loads(sys.argv[1])))
