@@ -24,7 +24,7 @@ def scene(seed: int = 1) -> np.ndarray:
     curve = 1500 + 1000 * np.sin(np.linspace(0, 6, bands))[:, None, None]
     light = random.random((1, rows, columns), np.float32) * 0.5 + 0.5
     noise = random.normal(0, 8, SHAPE).astype(np.float32)
-    cube: NDArray[np.int16] = (curve * light + noise).astype(np.int16)
+    cube: np.ndarray = (curve * light + noise).astype(np.int16)
     return cube
 
 
