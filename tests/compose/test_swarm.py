@@ -1,4 +1,8 @@
-"""compose/swarm.yaml on a swarm of one node: a cube through it, and a rolling update."""
+"""compose/swarm.yaml on a swarm of one node: a cube through it, and a rolling update.
+
+By its name the last of the files here: once a swarm is left, Docker 20.10 gives the containers that
+ran beside it no names of each other any more, until they are made anew.
+"""
 
 import asyncio
 import os
