@@ -137,8 +137,9 @@ async def stack(
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """The whole embedded default in processes of its own, shared by the session's tests."""
+    """The whole embedded default in processes of its own, with the demo's scene, shared by the
+    session's tests."""
     installation = Embedded.at(tmp_path_factory.mktemp("hsis"))
-    installation.start()
+    installation.start("demo")
     yield installation
     assert installation.stop() == 0, installation.logs()

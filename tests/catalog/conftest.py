@@ -48,7 +48,9 @@ async def login(http: httpx.AsyncClient, name: str, password: str) -> str:
 
 @pytest.fixture(scope="module")
 async def catalog(
-    keys: SigningKeys, database: Callable[[str], Awaitable[dict[str, Any]]]
+    keys: SigningKeys,
+    database: Callable[[str], Awaitable[dict[str, Any]]],
+    make_token: Callable[..., str],
 ) -> AsyncIterator[Catalog]:
     """A catalog of the module's own: admin, olga (owner), edda (editor), vera (viewer), stranger
     and the service ingest. The collection `private` is olga's."""
@@ -67,8 +69,9 @@ async def catalog(
         made = Catalog(http, {"anonymous": None})
         made.tokens["admin"] = await login(http, "admin", ADMIN_PASSWORD)
         for name in USERS:
-            await made.done("admin", "POST", "/auth/users", {"name": name, "password": PASSWORD})
-            made.tokens[name] = await login(http, name, PASSWORD)
+            body = {"name": name, "password": PASSWORD}
+            user = await made.done("admin", "POST", "/auth/users", body)
+            made.tokens[name] = make_token(user["id"], name)
         answer = await http.post(
             "/auth/token",
             data={
