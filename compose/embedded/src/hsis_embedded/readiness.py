@@ -1,6 +1,7 @@
 """Ways to see that a process is ready."""
 
 import asyncio
+import secrets
 import socket
 
 import asyncpg
@@ -8,12 +9,20 @@ import httpx
 
 from hsis_embedded.postgres import Postgres
 
+PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to clients: none of these takes the port before its server does."""
+
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 async def accepts(port: int) -> bool:
