@@ -139,8 +139,8 @@ async def test_tuspy(idle_ingest: Ingest, replica: Replica, tmp_path: Path):
 async def test_tus_js_client(idle_ingest: Ingest, replica: Replica, tmp_path: Path):
     node = shutil.which("node", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     library = WEB / "node_modules" / "tus-js-client"
-    if node is None or not library.is_dir():
-        pytest.skip("no Node, or its packages are not installed (make install)")
+    assert node is not None, "no Node: make install brings one"
+    assert library.is_dir(), "its packages are not installed: make install"
     content = bytes_of(40 * MIB, 8)
     path = tmp_path / "node.npy"
     path.write_bytes(content)
