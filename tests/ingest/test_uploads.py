@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import uuid
 
 import numpy as np
 import pytest
@@ -121,6 +122,18 @@ async def test_one_upload_an_item(ingest: Ingest):
     with pytest.raises(NotFound):
         await ingest.client.upload(upload.id, token=ingest.admin_token)
     assert again.id != upload.id
+
+
+async def test_an_announcement_can_be_repeated_where_its_answer_was_lost(ingest: Ingest):
+    key, files = str(uuid.uuid4()), [{"name": "a.npy", "size": 4}]
+    request = UploadRequest(collection=COLLECTION, id="repeated", files=files)
+    first = await ingest.client.create(request, key=key, token=ingest.admin_token)
+    await ingest.client.put_file(first.id, "a.npy", b"1234", token=ingest.admin_token)
+    again = await ingest.client.create(request, key=key, token=ingest.admin_token)
+    assert (again.id, again.files[0].received) == (first.id, True)
+    other = UploadRequest(collection=COLLECTION, files=[{"name": "b.npy"}])
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        await ingest.client.create(other, key=key, token=ingest.admin_token)
 
 
 async def test_files_are_stored_as_they_are(ingest: Ingest):

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel
 
 from hsis.contracts.access import Role
@@ -25,9 +25,17 @@ class UploadList(BaseModel):
 
 
 @router.post("", status_code=201)
-async def create_upload(state: AppState, caller: RequiredCaller, request: UploadRequest) -> Upload:
-    """Announce an upload and its files; then PUT each of them."""
-    return await uploads.announce(state, caller, request)
+async def create_upload(
+    state: AppState,
+    caller: RequiredCaller,
+    request: UploadRequest,
+    idempotency_key: Annotated[UUID | None, Header()] = None,
+) -> Upload:
+    """Announce an upload and its files; then send each of them.
+
+    Announced again with the same Idempotency-Key, the first upload is answered.
+    """
+    return await uploads.announce(state, caller, request, idempotency_key)
 
 
 @router.get("")

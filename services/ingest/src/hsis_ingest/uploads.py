@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -24,17 +25,31 @@ MAX_FILES = 32
 AXES = {"".join(sorted("byx")), "".join(sorted("yx"))}
 
 
-async def announce(state: State, caller: Caller, request: UploadRequest) -> Upload:
-    """A new upload. The collection is made, private and the caller's, where there is none.
+async def announce(
+    state: State, caller: Caller, request: UploadRequest, key: UUID | None = None
+) -> Upload:
+    """A new upload, or the one that this caller announced with the same `key`. The collection is
+    made, private and the caller's, where there is none.
 
     InvalidInput for a request that cannot be, TooLarge over max_upload_bytes, Conflict where the
     item exists or another upload is making it; Forbidden or NotFound by the caller's role.
     """
+    upload = uuid.uuid4() if key is None else uuid.uuid5(key, caller.subject)
+    if key is not None:
+        with suppress(NotFound):
+            return _announced_before(await visible(state, caller, upload, Role.EDITOR), request)
     item = await require_free_item(state, caller, request)
-    upload = uuid.uuid4()
     async with transaction(state.pool) as db:
         await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
         return (await repository.find(db, upload)).told()
+
+
+def _announced_before(found: UploadRow, request: UploadRequest) -> Upload:
+    """The upload of an earlier announcement with the same key; Conflict where it was another."""
+    names = [file.name for file in found.files]
+    if (found.collection, names) != (request.collection, [file.name for file in request.files]):
+        raise Conflict("The Idempotency-Key was used for another upload; each has its own.")
+    return found.told()
 
 
 async def require_free_item(state: State, caller: Caller, request: UploadRequest) -> str:

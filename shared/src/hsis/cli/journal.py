@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ class Entry(BaseModel):
     """The content of a file: what was being sent, and where to."""
 
     what: str
-    upload: str
+    key: str
+    upload: str | None = None
     transfers: dict[str, str] = {}
 
 
@@ -54,9 +56,18 @@ class FileJournal:
         entry = self._entry
         return entry.upload if entry is not None and entry.what != self._what else None
 
+    def key(self) -> str:
+        """What to announce the upload with: the same until `note_upload`."""
+        if self._entry is None or self._entry.what != self._what or self._entry.upload is not None:
+            self._entry = Entry(what=self._what, key=str(uuid.uuid4()))
+            self._save()
+        return self._entry.key
+
     def note_upload(self, upload: str) -> None:
-        """Remember the upload."""
-        self._entry = Entry(what=self._what, upload=upload)
+        """Remember the upload that was announced."""
+        self.key()
+        assert self._entry is not None
+        self._entry.upload = upload
         self._save()
 
     def note_transfer(self, name: str, transfer: str) -> None:

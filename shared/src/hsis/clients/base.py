@@ -1,9 +1,9 @@
 """What the typed clients share: one request with its errors translated and safe ones retried."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -22,6 +22,10 @@ from hsis.errors import (
 
 RETRY_STATUSES = frozenset({502, 503, 504})
 RETRY_DELAYS_S = (0.1, 0.4, 1.5)
+PATIENT_DELAY_S = 1.0
+OUTAGE_S = 300.0
+"""How long one who waits for an end that comes by itself bears a callee that is away."""
+T = TypeVar("T")
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _ERRORS: dict[int, type[DomainError]] = {
     401: Unauthenticated,
@@ -64,6 +68,19 @@ def problem_of(error: DomainError) -> Problem | None:
     return problem if isinstance(problem, Problem) else None
 
 
+async def patiently(call: Callable[[], Awaitable[T]], patience_s: float) -> T:
+    """What `call` answers; it is made again while the callee is away, for `patience_s` at most."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience_s
+    while True:
+        try:
+            return await call()
+        except Unavailable:
+            if loop.time() >= deadline:
+                raise
+            await asyncio.sleep(PATIENT_DELAY_S)
+
+
 class BaseClient:
     """A typed client of one service. It owns no connection: the caller closes the HTTP client."""
 
@@ -78,14 +95,17 @@ class BaseClient:
         *,
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
         **arguments: Any,
     ) -> httpx.Response:
-        """The answer, read whole. Idempotent requests are tried again when the callee is away.
+        """The answer, read whole. Idempotent requests, and `repeatable` ones, are tried again when
+        the callee is away.
 
         Raises the domain error for any status of 400 or more, Unavailable when nothing answered.
         """
         delays: tuple[float | None, ...] = (None,)
-        if method in _IDEMPOTENT and not hasattr(arguments.get("content"), "__aiter__"):
+        repeatable = repeatable or method in _IDEMPOTENT
+        if repeatable and not hasattr(arguments.get("content"), "__aiter__"):
             delays = (*RETRY_DELAYS_S, None)
         for delay in delays:
             try:

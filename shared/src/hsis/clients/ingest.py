@@ -3,11 +3,12 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from hsis.clients.base import BaseClient
+from hsis.clients.base import OUTAGE_S, BaseClient, patiently
 from hsis.contracts.uploads import Upload, UploadRequest
 
 POLL_S = 0.5
@@ -19,10 +20,21 @@ ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S = 120.0, 10.0
 class IngestClient(BaseClient):
     """Sends files and follows their conversion."""
 
-    async def create(self, request: UploadRequest, *, token: str | None = None) -> Upload:
-        """Announce an upload. Conflict when the item exists or another upload is making it."""
+    async def create(
+        self, request: UploadRequest, *, key: str | None = None, token: str | None = None
+    ) -> Upload:
+        """Announce an upload. Conflict when the item exists or another upload is making it.
+
+        With a `key`, a UUID of the caller's own, the same announcement again answers the upload
+        that was made the first time: it can be repeated where the answer was lost.
+        """
         response = await self._request(
-            "POST", "/uploads", json=request.model_dump(mode="json"), token=token
+            "POST",
+            "/uploads",
+            json=request.model_dump(mode="json"),
+            token=token,
+            headers={} if key is None else {"Idempotency-Key": key},
+            repeatable=key is not None,
         )
         return Upload.model_validate_json(response.content)
 
@@ -105,9 +117,12 @@ class IngestClient(BaseClient):
         await self._request("DELETE", f"/uploads/{upload}", token=token)
 
     async def wait(self, upload: str, *, token: str | None = None) -> AsyncIterator[Upload]:
-        """The upload's states, about two a second, until it succeeded or failed (the last one)."""
+        """The upload's states, about two a second, until it succeeded or failed (the last one).
+
+        Unavailable only where nothing answers for OUTAGE_S: it goes on without being watched.
+        """
         while True:
-            current = await self.upload(upload, token=token)
+            current = await patiently(partial(self.upload, upload, token=token), OUTAGE_S)
             yield current
             if current.state.final:
                 return

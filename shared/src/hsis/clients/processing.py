@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from hsis.clients.base import BaseClient
+from hsis.clients.base import OUTAGE_S, BaseClient, patiently
 from hsis.contracts.jobs import JobInfo
 
 POLL_S = 0.5
@@ -49,9 +50,12 @@ class ProcessingClient(BaseClient):
         return JobInfo.model_validate_json(response.content)
 
     async def wait(self, job: str, *, token: str | None = None) -> AsyncIterator[JobInfo]:
-        """The job's states, about two a second, until it ended (the last one)."""
+        """The job's states, about two a second, until it ended (the last one).
+
+        Unavailable only where nothing answers for OUTAGE_S: it goes on without being watched.
+        """
         while True:
-            current = await self.job(job, token=token)
+            current = await patiently(partial(self.job, job, token=token), OUTAGE_S)
             yield current
             if current.status.final:
                 return

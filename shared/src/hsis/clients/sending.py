@@ -1,6 +1,7 @@
 """Sending files from disk: one upload with all of its files, gone on with where it broke off."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,8 +43,12 @@ class Journal(Protocol):
     def outdated(self) -> str | None:
         """An upload of the same paths whose files have changed since."""
 
+    def key(self) -> str:
+        """What to announce the upload with: the same until `note_upload`, in another process too.
+        It is remembered before it is answered."""
+
     def note_upload(self, upload: str) -> None:
-        """Remember the upload."""
+        """Remember the upload that was announced."""
 
     def note_transfer(self, name: str, transfer: str) -> None:
         """Remember the transfer of one of the files."""
@@ -106,8 +111,9 @@ async def _begun(
         if old is not None:
             with suppress(NotFound, Conflict):
                 await ingest.delete(old, token=token)
-        journal.forget()
-    upload = await ingest.create(request, token=token)
+    # The answer may be lost: the same key finds the upload that was made then.
+    key = str(uuid.uuid4()) if journal is None else journal.key()
+    upload = await ingest.create(request, key=key, token=token)
     if journal is not None:
         journal.note_upload(upload.id)
     return upload
