@@ -26,6 +26,8 @@ OVERVIEW_MIN_PIXELS = 512
 MAX_READ_SHAPE = (2**16, 2**31 - 1, 2**31 - 1)
 """Bands, rows, columns of a cube that is read: a document that says more is no cube's."""
 
+BAND_COORDINATES = ("wavelength_nm", "fwhm_nm", "good_band")
+
 Shape = tuple[int, int, int]
 Transform = tuple[float, float, float, float, float, float]
 """Affine pixel-to-CRS coefficients (a, b, c, d, e, f): X = a x + b y + c, Y = d x + e y + f, with
@@ -141,11 +143,18 @@ def overview_shape(shape: Shape, factor: int) -> Shape:
     return shape[0], math.ceil(shape[1] / factor), math.ceil(shape[2] / factor)
 
 
-def store_documents(info: CubeInfo) -> dict[str, bytes]:
+def store_documents(
+    info: CubeInfo,
+    attributes: Mapping[str, Any] | None = None,
+    separators: Mapping[str, str] | None = None,
+) -> dict[str, bytes]:
     """Every object of the store but the shards, by key below its root, `zarr.json` last.
 
-    A store is complete once `zarr.json` is there: write it after the shards.
+    A store is complete once `zarr.json` is there: write it after the shards. `attributes` are the
+    root's beside its own. `separators` of the coordinates on `band`, `/` or `.`, choose under which
+    of two keys their values lie, so that other values can be stored beside those in use.
     """
+    chosen = separators or {}
     arrays = {ARRAY: _cube_array(info.shape, info, 1)}
     factors = overview_factors(info.shape)
     groups: dict[str, dict[str, Any]] = {}
@@ -154,10 +163,11 @@ def store_documents(info: CubeInfo) -> dict[str, bytes]:
     for factor in factors:
         arrays[array_path(factor)] = _cube_array(overview_shape(info.shape, factor), info, factor)
     documents: dict[str, bytes] = {}
-    for name, (values, attributes, dims) in _coordinates(info).items():
-        arrays[name] = _plain_array(values, attributes, dims)
+    for name, (values, own, dims) in _coordinates(info).items():
+        arrays[name] = _plain_array(values, own, dims, chosen.get(name, "/"))
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-        documents[f"{name}/c" + "/0" * values.ndim] = little.tobytes()
+        key = coordinate_key(name, arrays[name]) if values.ndim else f"{name}/c"
+        documents[key] = little.tobytes()
     nodes = {**groups, **arrays}
     for path, document in nodes.items():
         documents[f"{path}/zarr.json"] = _json(document)
@@ -165,7 +175,7 @@ def store_documents(info: CubeInfo) -> dict[str, bytes]:
         {
             "zarr_format": 3,
             "node_type": "group",
-            "attributes": {"Conventions": "CF-1.12"},
+            "attributes": {"Conventions": "CF-1.12, ACDD-1.3"} | dict(attributes or {}),
             "consolidated_metadata": {
                 "kind": "inline",
                 "must_understand": False,
@@ -214,7 +224,13 @@ def info_of_documents(root: Mapping[str, Any], coordinates: Mapping[str, NDArray
 def coordinate_names(root: Mapping[str, Any]) -> list[str]:
     """The per-band coordinate arrays that a store has."""
     nodes = root["consolidated_metadata"]["metadata"]
-    return [name for name in ("wavelength_nm", "fwhm_nm", "good_band") if name in nodes]
+    return [name for name in BAND_COORDINATES if name in nodes]
+
+
+def coordinate_key(name: str, node: Mapping[str, Any]) -> str:
+    """Where the values of a coordinate array of one axis lie, below the root: what its metadata
+    say. KeyError or TypeError where they say nothing."""
+    return f"{name}/c{node['chunk_key_encoding']['configuration']['separator']}0"
 
 
 def plain_values(node: Mapping[str, Any], content: bytes) -> NDArray[Any]:
@@ -337,7 +353,7 @@ def _coordinates(info: CubeInfo) -> dict[str, tuple[NDArray[Any], dict[str, Any]
 
 
 def _plain_array(
-    values: NDArray[Any], attributes: dict[str, Any], dims: list[str]
+    values: NDArray[Any], attributes: dict[str, Any], dims: list[str], separator: str
 ) -> dict[str, Any]:
     return {
         "zarr_format": 3,
@@ -345,7 +361,7 @@ def _plain_array(
         "shape": list(values.shape),
         "data_type": values.dtype.name,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(values.shape)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": separator}},
         "fill_value": False if values.dtype.kind == "b" else 0,
         "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
         "attributes": attributes,

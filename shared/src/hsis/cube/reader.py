@@ -77,9 +77,8 @@ class StoredCube:
             root = json.loads(content)
             nodes = root["consolidated_metadata"]["metadata"]
             names = layout.coordinate_names(root)
-        contents = await asyncio.gather(
-            *(read_document(blobs, f"{prefix}{name}/c/0") for name in names)
-        )
+            keys = [prefix + layout.coordinate_key(name, nodes[name]) for name in names]
+        contents = await asyncio.gather(*(read_document(blobs, key) for key in keys))
         with _told_as_damage():
             values = {
                 name: layout.plain_values(nodes[name], content)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hsis.contracts.blobs import cube_prefix, statistics_key, thumbnail_key
 from hsis.cube import layout, overview, picture
+from hsis.cube.acquisition import Acquisition, store_attributes
 from hsis.cube.reader import BlobReader, StoredCube
 from hsis.cube.shard import encode_shard
 from hsis.cube.statistics import CubeStatistics
@@ -50,16 +51,26 @@ def _reduced_shard(block: NDArray[Any], info: layout.CubeInfo, shape: layout.Sha
 
 
 async def write_documents(
-    put: Put, collection: str, item: str, info: layout.CubeInfo, statistics: CubeStatistics
+    put: Put,
+    collection: str,
+    item: str,
+    info: layout.CubeInfo,
+    statistics: CubeStatistics,
+    acquisition: Acquisition | None = None,
 ) -> None:
     """Write the statistics and the Zarr documents; the store is complete after this."""
     await put(
         statistics_key(collection, item), statistics.model_dump_json().encode(), "application/json"
     )
     prefix = cube_prefix(collection, item)
-    for key, content in layout.store_documents(info).items():
-        kind = "application/json" if key.endswith(".json") else "application/octet-stream"
-        await put(prefix + key, content, kind)
+    attributes = store_attributes(acquisition or Acquisition())
+    for key, content in layout.store_documents(info, attributes).items():
+        await put(prefix + key, content, media_type(key))
+
+
+def media_type(key: str) -> str:
+    """Of an object of a store, by its key."""
+    return "application/json" if key.endswith(".json") else "application/octet-stream"
 
 
 async def write_thumbnail(
