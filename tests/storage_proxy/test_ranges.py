@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range, parse_range
+from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range, parse_ranges
 
+MOST = 4
 small = st.integers(min_value=0, max_value=40)
+
+
+def parse_range(header: str | None) -> WantedRange | None:
+    """The one range that a header asks for, if any."""
+    wanted = parse_ranges(header, MOST)
+    assert len(wanted) <= 1
+    return wanted[0] if wanted else None
 
 
 def bytes_of(first: int | None, last: int | None, size: int) -> list[int]:
@@ -51,8 +59,7 @@ def test_a_range_that_ends_before_it_begins_is_ignored(first: int, back: int) ->
 
 @given(header=st.text(max_size=30))
 def test_any_text_is_a_range_or_ignored(header: str) -> None:
-    wanted = parse_range(header)
-    if wanted is not None:
+    if parse_ranges(header, MOST):
         assert header.strip().lower().startswith("bytes")
 
 
@@ -66,7 +73,10 @@ def test_any_text_is_a_range_or_ignored(header: str) -> None:
         "bytes=-",
         "bytes=a-b",
         "bytes=1",
-        "bytes=1-2,4-5",
+        "bytes=1-2,4-5,x",
+        "bytes=1-2,5-4",
+        "bytes=1-2;4-5",
+        "bytes=1-2,4-5,7-8,10-11,13-14",
         "bytes=1-2-3",
         "items=0-1",
         "bytes=+1-2",
@@ -75,7 +85,7 @@ def test_any_text_is_a_range_or_ignored(header: str) -> None:
         "bytes=" + "9" * 5000 + "-",
     ],
 )
-def test_malformed_and_several_ranges_are_ignored(header: str | None) -> None:
+def test_malformed_and_too_many_ranges_are_ignored(header: str | None) -> None:
     assert parse_range(header) is None
 
 
@@ -92,3 +102,14 @@ def test_content_range() -> None:
     assert parse_content_range("bytes 2-4/10") == (Span(2, 5), 10)
     for other in (None, "", "bytes */10", "bytes 2-4/*", "items 2-4/10"):
         assert parse_content_range(other) is None
+
+
+@given(
+    pairs=st.lists(st.tuples(st.none() | small, st.none() | small), min_size=2, max_size=6),
+    blanks=st.sampled_from(["", " ", "\t", " ,, "]),
+)
+def test_several_ranges(pairs: list[tuple[int | None, int | None]], blanks: str) -> None:
+    texts = [f"{'' if a is None else a}-{'' if b is None else b}" for a, b in pairs]
+    right = all((a, b) != (None, None) and (None in (a, b) or a <= b) for a, b in pairs)
+    expected = tuple(WantedRange(a, b) for a, b in pairs) if right and len(pairs) <= MOST else ()
+    assert parse_ranges("bytes=" + ("," + blanks).join(texts), MOST) == expected

@@ -67,7 +67,7 @@ def settings_for(store: ObjectStore, bucket: str, **more: Any) -> Settings:
 
 async def slice_of(store: BlobStore, wanted: WantedRange | None) -> bytes:
     """What a reader of the range gets."""
-    answer = await read(store, KEY, Conditions(), wanted)
+    answer = await read(store, KEY, Conditions(), (wanted,) if wanted else ())
     assert isinstance(answer, Content)
     try:
         content = b"".join([piece async for piece in answer.opened.pieces()])

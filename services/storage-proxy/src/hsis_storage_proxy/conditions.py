@@ -1,15 +1,23 @@
 """Conditional requests (RFC 9110, section 13): entity tags are strong, times are in seconds."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Self
 
+from starlette.datastructures import Headers
+
 from hsis.contracts.blobs import Blob
 from hsis_storage_proxy.errors import PreconditionFailed
 
+_FIELDS = {
+    b"if-match": "if_match",
+    b"if-none-match": "if_none_match",
+    b"if-modified-since": "if_modified_since",
+    b"if-unmodified-since": "if_unmodified_since",
+    b"if-range": "if_range",
+}
 _TAG = re.compile(r'(W/)?("[^"]*")')
 
 
@@ -24,15 +32,15 @@ class Conditions:
     if_range: str | None = None
 
     @classmethod
-    def of(cls, headers: Mapping[str, str]) -> Self:
-        """Those of a request."""
-        return cls(
-            headers.get("If-Match"),
-            headers.get("If-None-Match"),
-            headers.get("If-Modified-Since"),
-            headers.get("If-Unmodified-Since"),
-            headers.get("If-Range"),
-        )
+    def of(cls, headers: Headers) -> Self:
+        """Those of a request. A list may come in several lines, which count as one."""
+        found: dict[str, str] = {}
+        for name, value in headers.raw:
+            field = _FIELDS.get(name)
+            if field is not None:
+                text = value.decode("latin-1")
+                found[field] = f"{found[field]}, {text}" if field in found else text
+        return cls(**found)
 
     def __bool__(self) -> bool:
         return self != Conditions()

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 _BYTES = re.compile(r"^bytes[ \t]*=[ \t,]*(\d*)-(\d*)[ \t,]*$", re.IGNORECASE | re.ASCII)
+_SEVERAL = re.compile(r"^bytes[ \t]*=(.*)$", re.IGNORECASE | re.ASCII)
+_ONE = re.compile(r"^[ \t]*(\d*)-(\d*)[ \t]*$", re.ASCII)
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+)$", re.IGNORECASE | re.ASCII)
 MAX_DIGITS = 4000
 FORWARDABLE = 1 << 53
@@ -51,16 +53,39 @@ class WantedRange:
         return Span(self.first, size if self.last is None else min(self.last + 1, size))
 
 
-def parse_range(header: str | None) -> WantedRange | None:
-    """The single range that a Range header asks for.
+def parse_ranges(header: str | None, most: int) -> tuple[WantedRange, ...]:
+    """The ranges that a Range header asks for, in its order.
 
-    None for no header, a malformed one, another unit or several ranges: all of these are answered
-    with the whole blob, as RFC 9110 allows.
+    Empty for no header, a malformed one, another unit or more than `most` ranges: all of these are
+    answered with the whole blob, as RFC 9110 allows.
     """
-    match = _BYTES.match(header) if header else None
-    if match is None or len(match[0]) > MAX_DIGITS or not (match[1] or match[2]):
+    if not header or len(header) > MAX_DIGITS:
+        return ()
+    match = _BYTES.match(header)
+    if match is not None:
+        wanted = _wanted(match[1], match[2])
+        return (wanted,) if wanted is not None and most else ()
+    several = _SEVERAL.match(header)
+    if several is None:
+        return ()
+    named = [text for text in several[1].split(",") if text.strip(" \t")]
+    if len(named) > most:
+        return ()
+    found: list[WantedRange] = []
+    for text in named:
+        one = _ONE.match(text)
+        wanted = _wanted(one[1], one[2]) if one else None
+        if wanted is None:  # one that is wrong makes all of the header so
+            return ()
+        found.append(wanted)
+    return tuple(found)
+
+
+def _wanted(first_digits: str, last_digits: str) -> WantedRange | None:
+    if not (first_digits or last_digits):
         return None
-    first, last = (int(digits) if digits else None for digits in match.groups())
+    first = int(first_digits) if first_digits else None
+    last = int(last_digits) if last_digits else None
     if first is not None and last is not None and last < first:
         return None
     return WantedRange(first, last)

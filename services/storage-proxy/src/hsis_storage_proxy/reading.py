@@ -1,11 +1,13 @@
-"""One GET: conditions, then the range, then the bytes."""
+"""One GET: conditions, then the ranges, then the bytes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hsis.contracts.blobs import Blob
 from hsis.errors import Unavailable
 from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.errors import RangeNotSatisfiable
+from hsis_storage_proxy.multipart import OpenRanges
 from hsis_storage_proxy.ranges import Span, WantedRange
 from hsis_storage_proxy.store import BlobStore, OpenBlob
 
@@ -28,35 +30,39 @@ class Content:
 
 
 async def read(
-    store: BlobStore, key: str, conditions: Conditions, wanted: WantedRange | None
-) -> NotModified | Content:
+    store: BlobStore, key: str, conditions: Conditions, wanted: Sequence[WantedRange]
+) -> NotModified | Content | OpenRanges:
     """What to answer. NotFound, PreconditionFailed, RangeNotSatisfiable as they apply.
 
     One request to S3 where that is enough. Where the size or the entity tag is needed first, the
     bytes are of the very blob that was looked at.
     """
-    if not conditions and (wanted is None or wanted.forwardable):
-        return Content(await store.open(key, wanted), partial=wanted is not None)
+    if not conditions and (not wanted or (len(wanted) == 1 and wanted[0].forwardable)):
+        return Content(await store.open(key, wanted[0] if wanted else None), bool(wanted))
     for _ in range(ATTEMPTS):
         blob = await store.head(key)
         if conditions.not_modified(blob):
             return NotModified(blob)
-        span = _span(blob, wanted if conditions.range_applies(blob) else None)
-        asked = WantedRange(span.start, span.stop - 1) if span else None
+        spans = _spans(blob, wanted if conditions.range_applies(blob) else ())
+        asked = WantedRange(spans[0].start, spans[0].stop - 1) if spans else None
         opened = await store.open(key, asked)
         if opened.blob.etag == blob.etag:
-            return Content(opened, partial=span is not None)
+            if len(spans) > 1:
+                return OpenRanges(store, blob, spans, opened)
+            return Content(opened, partial=bool(spans))
         opened.close()
     raise Unavailable(f"The blob {key!r} is being replaced again and again.")
 
 
-def _span(blob: Blob, wanted: WantedRange | None) -> Span | None:
-    """The part to be read; None for all of it."""
-    if wanted is None:
-        return None
-    span = wanted.within(blob.size)
-    if span is None:
+def _spans(blob: Blob, wanted: Sequence[WantedRange]) -> list[Span]:
+    """The parts to be read, those left out that begin after the end; none where all of it is."""
+    spans = [span for one in wanted if (span := one.within(blob.size)) is not None]
+    if wanted and not spans:
         raise RangeNotSatisfiable(
-            f"The range is not within the {blob.size} bytes of {blob.key!r}.", blob.size
+            f"No range is within the {blob.size} bytes of {blob.key!r}.", blob.size
         )
-    return span if span.length else None
+    # Empty ones are of an empty blob. Ranges that together have more bytes than the blob overlap:
+    # it is sent once instead.
+    if not all(span.length for span in spans) or sum(span.length for span in spans) > blob.size:
+        return []
+    return spans

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from hsis.errors import InvalidInput
 from hsis_storage_proxy.errors import BodyTimeout, IncompleteBody
-from hsis_storage_proxy.responses import DEFAULT_TYPE
+from hsis_storage_proxy.multipart import DEFAULT_TYPE
 
 MAX_TYPE_LENGTH = 255
 

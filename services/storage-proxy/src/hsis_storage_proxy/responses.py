@@ -1,6 +1,8 @@
 """Answers that carry a blob."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
@@ -8,31 +10,44 @@ from starlette.types import Receive, Scope, Send
 
 from hsis.contracts.blobs import Blob
 from hsis_storage_proxy.conditions import http_date
+from hsis_storage_proxy.multipart import DEFAULT_TYPE, OpenRanges
 from hsis_storage_proxy.reading import Content
-from hsis_storage_proxy.store import PIECE_BYTES, OpenBlob
-
-DEFAULT_TYPE = "application/octet-stream"
+from hsis_storage_proxy.store import PIECE_BYTES
 
 
 class _ReaderLeft(Exception):
     """Nobody waits for the rest."""
 
 
+class _Source(Protocol):
+    """Something open whose bytes are sent."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The bytes."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 class BlobResponse(StreamingResponse):
-    """Sends an open blob and closes it, also when the reader goes away.
+    """Sends `length` bytes of an open blob and closes it, also when the reader goes away.
 
     What fits into one piece is read before anything is sent: it needs no second task that listens
     for the reader's leaving, and what S3 fails to send can still be told by a status.
     """
 
-    def __init__(self, opened: OpenBlob, status_code: int, headers: dict[str, str]) -> None:
+    def __init__(
+        self, opened: _Source, length: int, status_code: int, headers: dict[str, str]
+    ) -> None:
         self._opened = opened
-        super().__init__(opened.pieces(), status_code=status_code, headers=headers)
+        self._length = length
+        told = headers | {"Content-Length": str(length)}
+        super().__init__(opened.pieces(), status_code=status_code, headers=told)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         try:
-            if self._opened.span.length <= PIECE_BYTES:
+            if self._length <= PIECE_BYTES:
                 content = b"".join([piece async for piece in self._opened.pieces()])
                 await self._send_whole(content, send)
             else:
@@ -70,14 +85,19 @@ async def _leaving(receive: Receive) -> None:
 
 def content_response(content: Content) -> BlobResponse:
     """200 with the whole blob or 206 with its range."""
-    opened = content.opened
-    headers = entity_headers(opened.blob) | {"Content-Length": str(opened.span.length)}
+    opened, span = content.opened, content.opened.span
+    headers = entity_headers(opened.blob)
     if not content.partial:
-        return BlobResponse(opened, 200, headers)
-    headers["Content-Range"] = (
-        f"bytes {opened.span.start}-{opened.span.stop - 1}/{opened.blob.size}"
-    )
-    return BlobResponse(opened, 206, headers)
+        return BlobResponse(opened, span.length, 200, headers)
+    headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{opened.blob.size}"
+    return BlobResponse(opened, span.length, 206, headers)
+
+
+def ranges_response(opened: OpenRanges) -> BlobResponse:
+    """206 with several ranges."""
+    headers = entity_headers(opened.blob)
+    headers["Content-Type"] = f"multipart/byteranges; boundary={opened.boundary}"
+    return BlobResponse(opened, opened.length, 206, headers)
 
 
 def head_response(blob: Blob) -> Response:

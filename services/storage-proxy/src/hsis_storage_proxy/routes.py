@@ -12,14 +12,16 @@ from hsis.errors import InvalidInput, TooLarge
 from hsis.service.tokens import OptionalCaller, ServiceCaller, optional_caller
 from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.keys import check_key, check_prefix, check_removable_prefix
+from hsis_storage_proxy.multipart import OpenRanges
 from hsis_storage_proxy.permissions import is_privileged, require_read, require_write
-from hsis_storage_proxy.ranges import parse_range
+from hsis_storage_proxy.ranges import parse_ranges
 from hsis_storage_proxy.reading import NotModified, read
 from hsis_storage_proxy.requests import body_of, content_type_of
 from hsis_storage_proxy.responses import (
     content_response,
     head_response,
     not_modified_response,
+    ranges_response,
 )
 from hsis_storage_proxy.state import AppState, State, state_of
 from hsis_storage_proxy.store import LIST_LIMIT
@@ -68,15 +70,21 @@ async def delete_blobs(state: AppState, _: ServiceCaller, prefix: str) -> dict[s
 
 
 async def get_blob(request: Request, key: str) -> Response:
-    """The bytes of a blob, or one range of them; conditions as in RFC 9110."""
+    """The bytes of a blob, or ranges of them; conditions as in RFC 9110.
+
+    Several ranges are answered as multipart/byteranges, more than `max_ranges` with all bytes.
+    """
     state = await state_of(request)
     caller = await optional_caller(request)
     check_key(key, privileged=is_privileged(caller))
     await require_read(state.access, caller, key)
-    wanted = parse_range(",".join(request.headers.getlist("Range")))
+    header = ",".join(request.headers.getlist("Range"))
+    wanted = parse_ranges(header, state.settings.max_ranges)
     answer = await read(state.store, key, Conditions.of(request.headers), wanted)
     if isinstance(answer, NotModified):
         return not_modified_response(answer.blob)
+    if isinstance(answer, OpenRanges):
+        return ranges_response(answer)
     return content_response(answer)
 
 

@@ -42,6 +42,12 @@ class Settings(ServiceSettings):
         default=60.0, gt=0, description="Longest silence of a client that sends a body"
     )
 
+    max_ranges: int = Field(
+        default=32,
+        ge=1,
+        description="Ranges of one request; where it asks for more, all of the blob is sent",
+    )
+
     @model_validator(mode="after")
     def _parts_suffice(self) -> Self:
         if self.max_object_bytes > MAX_PARTS * self.part_bytes:
