@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 
+from hsis.contracts.uploads import Calibration
 from hsis_ingest.errors import (
     MissingData,
     MissingHeader,
+    MissingReference,
     TruncatedFile,
     UnknownFormat,
     UnsupportedFormat,
 )
 from hsis_ingest.formats import enmap, geotiff, hdf5_file, npy
 from hsis_ingest.formats.band_stack import BandStackSource
+from hsis_ingest.formats.captures import Capture, capture_of
 from hsis_ingest.formats.enmap import EnmapSource
 from hsis_ingest.formats.envi import EnviSource
 from hsis_ingest.formats.hdf5_layouts import open_hdf5
 from hsis_ingest.formats.matlab import MatlabSource
 from hsis_ingest.formats.npy import NpySource
+from hsis_ingest.formats.reflectance import ReflectanceSource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
 from hsis_ingest.formats.tiff_stack import open_tiff
 
@@ -35,7 +39,12 @@ def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
         return product
     headers = [file for file in files if kinds[file.name] == "envi"]
     if headers:
-        return _open_envi(headers, [file for file in files if file not in headers])
+        return _open_envi(headers, [file for file in files if file not in headers], options)
+    if options.calibration is Calibration.REFLECTANCE:
+        raise MissingReference(
+            "calibration = reflectance computes it from an ENVI scene, its white and its dark "
+            "reference; no ENVI header is among the files."
+        )
     known = [file for file in files if kinds[file.name] is not None]
     if len(known) > 1 and all(kinds[file.name] == "tiff" for file in known):
         return BandStackSource(known, options)
@@ -96,11 +105,41 @@ def _enmap_product(files: Sequence[ByteSource], options: ReadOptions) -> Source 
     return EnmapSource(metadata[0], images[0], options)
 
 
-def _open_envi(headers: Sequence[ByteSource], others: Sequence[ByteSource]) -> Source:
+def _open_envi(
+    headers: Sequence[ByteSource], others: Sequence[ByteSource], options: ReadOptions
+) -> Source:
+    capture = capture_of(headers) if len(headers) > 1 else None
+    if options.calibration is Calibration.REFLECTANCE:
+        return _open_reflectance(capture, headers[0], others, options)
+    if capture is not None:
+        return _open_pair(capture.scene, others)
     if len(headers) > 1:
         names = ", ".join(file.name for file in headers)
         raise UnsupportedFormat(f"{names} are headers of cubes of their own; upload one by one.")
-    header = headers[0]
+    return _open_pair(headers[0], others)
+
+
+def _open_reflectance(
+    capture: Capture | None, header: ByteSource, others: Sequence[ByteSource], options: ReadOptions
+) -> Source:
+    if capture is None or capture.white is None or capture.dark is None:
+        lacking = "white" if capture is None or capture.white is None else "dark"
+        scene = header if capture is None else capture.scene
+        raise MissingReference(
+            f"calibration = reflectance needs the {lacking} reference of {scene.name}: "
+            f"{lacking.upper()}REF_{scene.name} and its data in the same upload."
+        )
+    return ReflectanceSource(
+        _open_pair(capture.scene, others),
+        _open_pair(capture.white, others),
+        _open_pair(capture.dark, others),
+        None if capture.white_dark is None else _open_pair(capture.white_dark, others),
+        options,
+    )
+
+
+def _open_pair(header: ByteSource, others: Sequence[ByteSource]) -> EnviSource:
+    """A header with the data among the other files that it describes."""
     if not others:
         raise MissingData(
             f"{header.name} is an ENVI header; upload its data file in the same upload."

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from hsis.contracts.ids import id_from_filename
-from hsis.contracts.uploads import DeclaredFile, UploadRequest
+from hsis.contracts.uploads import Calibration, DeclaredFile, UploadRequest
 from hsis.errors import Conflict, InvalidInput
 from hsis_ingest import repository, uploads
 from hsis_ingest.rows import UploadRow
@@ -128,6 +128,9 @@ def _merged(found: UploadRow, request: UploadRequest) -> UploadRequest:
         variable=request.variable or found.variable,
         rows=request.rows or found.rows,
         columns=request.columns or found.columns,
+        calibration=found.calibration
+        if request.calibration is Calibration.NONE
+        else request.calibration,
     )
 
 
@@ -143,7 +146,7 @@ async def _change(
         await db.execute(
             "UPDATE uploads SET state = 'receiving', item = $2, named = $3, axes = $4,"
             " variable = $5, rows = $6, columns = $7,"
-            " expires_at = now() + make_interval(secs => $8) WHERE id = $1",
+            " expires_at = now() + make_interval(secs => $8), calibration = $9 WHERE id = $1",
             upload,
             item,
             named,
@@ -152,6 +155,7 @@ async def _change(
             merged.rows,
             merged.columns,
             ttl_s,
+            merged.calibration,
         )
     except asyncpg.UniqueViolationError:
         raise repository.item_taken(merged.collection, item) from None

@@ -226,7 +226,7 @@ def request_of(new: NewFile) -> UploadRequest:
         raise InvalidInput("Upload-Metadata needs `collection` (or `upload`, one announced).")
     fields: dict[str, Any] = {
         key: values[key]
-        for key in ("collection", "id", "axes", "variable", "rows", "columns")
+        for key in ("collection", "id", "axes", "variable", "rows", "columns", "calibration")
         if values.get(key)
     }
     try:

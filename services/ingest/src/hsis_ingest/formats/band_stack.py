@@ -14,7 +14,7 @@ from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, UnsupportedFormat
 from hsis_ingest.formats.expansion import check_expansion
 from hsis_ingest.formats.geotiff import GeoTiffSource
-from hsis_ingest.formats.source import ByteSource, ReadOptions
+from hsis_ingest.formats.source import NO_PROPERTIES, ByteSource, ReadOptions
 from hsis_ingest.formats.tiff_directories import tiff_directories
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -28,6 +28,7 @@ class BandStackSource:
 
     format_name = "GeoTIFF band stack"
     outline = None
+    properties = NO_PROPERTIES
     axes = "byx"
 
     def __init__(self, files: Sequence[ByteSource], options: ReadOptions) -> None:

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.geotiff import GeoTiffSource
-from hsis_ingest.formats.source import ByteSource, ReadOptions, parse_time, read_exactly
+from hsis_ingest.formats.source import (
+    NO_PROPERTIES,
+    ByteSource,
+    ReadOptions,
+    parse_time,
+    read_exactly,
+)
 from hsis_ingest.formats.tiff_directories import tiff_directories
 
 METADATA_END = "METADATA.XML"
@@ -33,6 +39,7 @@ class EnmapSource:
 
     axes = "byx"
     outline = None
+    properties = NO_PROPERTIES
 
     def __init__(self, metadata: ByteSource, image: ByteSource, options: ReadOptions) -> None:
         self._name = metadata.name

@@ -18,7 +18,13 @@ from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.envi_header import NANOMETRES
 from hsis_ingest.formats.expansion import check_chunk, check_expansion
 from hsis_ingest.formats.gdal_file import GDAL_ERRORS, SingleFile
-from hsis_ingest.formats.source import ByteSource, ReadOptions, native_dtype, parse_time
+from hsis_ingest.formats.source import (
+    NO_PROPERTIES,
+    ByteSource,
+    ReadOptions,
+    native_dtype,
+    parse_time,
+)
 
 FORMAT = "GeoTIFF"
 MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -36,6 +42,7 @@ class GeoTiffSource:
 
     format_name = FORMAT
     outline = None
+    properties = NO_PROPERTIES
 
     def __init__(self, data: ByteSource, options: ReadOptions) -> None:
         self._options = options

@@ -28,7 +28,7 @@ from hsis_ingest.formats.axis_names import (
 from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
 from hsis_ingest.formats.hdf5_file import Hdf5File
 from hsis_ingest.formats.hdf5_place import place
-from hsis_ingest.formats.source import ReadOptions, parse_time
+from hsis_ingest.formats.source import NO_PROPERTIES, ReadOptions, parse_time
 from hsis_ingest.formats.swath import swath_outline
 
 TIME_ATTRIBUTES = ("time_coverage_start", "start_time", "acquisition_time")
@@ -40,6 +40,8 @@ NETCDF_MARKS = ("_NCProperties", "Conventions")
 
 class Hdf5Source:
     """An opened dataset of an HDF5 or NetCDF-4 file."""
+
+    properties = NO_PROPERTIES
 
     def __init__(self, file: Hdf5File, options: ReadOptions) -> None:
         self._file = file

@@ -17,7 +17,13 @@ from hsis_ingest.errors import (
     VariableNeeded,
 )
 from hsis_ingest.formats.matlab_elements import check_expansion
-from hsis_ingest.formats.source import ByteSource, RangeFile, ReadOptions, native_dtype
+from hsis_ingest.formats.source import (
+    NO_PROPERTIES,
+    ByteSource,
+    RangeFile,
+    ReadOptions,
+    native_dtype,
+)
 
 FORMAT = "MATLAB v5"
 DEFAULT_AXES = "yxb"
@@ -52,6 +58,7 @@ class MatlabSource:
 
     format_name = FORMAT
     outline = None
+    properties = NO_PROPERTIES
     acquired_at = None
     axes = "byx"
 

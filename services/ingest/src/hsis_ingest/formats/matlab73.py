@@ -12,7 +12,7 @@ from hsis_ingest.formats.hdf5 import Beside, numeric
 from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
 from hsis_ingest.formats.hdf5_file import Hdf5File
 from hsis_ingest.formats.matlab import Variable, choose
-from hsis_ingest.formats.source import ReadOptions
+from hsis_ingest.formats.source import NO_PROPERTIES, ReadOptions
 
 FORMAT = "MATLAB v7.3"
 CLASSES = {"float64": "double", "float32": "single"}
@@ -24,6 +24,7 @@ class Matlab73Source:
 
     format_name = FORMAT
     outline = None
+    properties = NO_PROPERTIES
     acquired_at = None
 
     def __init__(self, file: Hdf5File, options: ReadOptions) -> None:

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat, VariableNeeded
-from hsis_ingest.formats.source import ByteSource, RangeFile, ReadOptions, native_dtype
+from hsis_ingest.formats.source import (
+    NO_PROPERTIES,
+    ByteSource,
+    RangeFile,
+    ReadOptions,
+    native_dtype,
+)
 from hsis_ingest.formats.strided import StridedArray
 
 FORMAT = "NumPy"
@@ -25,6 +31,7 @@ class NpySource:
 
     format_name = FORMAT
     outline = None
+    properties = NO_PROPERTIES
     acquired_at = None
 
     def __init__(self, data: ByteSource, options: ReadOptions) -> None:

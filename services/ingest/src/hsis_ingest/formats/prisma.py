@@ -23,7 +23,7 @@ from hsis.cube.layout import CubeInfo, Transform
 from hsis_ingest.errors import HeaderMismatch
 from hsis_ingest.formats.hdf5_array import Hdf5Array
 from hsis_ingest.formats.hdf5_file import Hdf5File
-from hsis_ingest.formats.source import ReadOptions, parse_time
+from hsis_ingest.formats.source import NO_PROPERTIES, ReadOptions, parse_time
 from hsis_ingest.formats.swath import swath_outline
 
 SWATHS = "HDFEOS/SWATHS"
@@ -75,6 +75,8 @@ class PrismaSource:
     Where the two have different scales, no one scale holds for the stored numbers: then physical
     values are stored, as float32, which tells every DN from the next.
     """
+
+    properties = NO_PROPERTIES
 
     def __init__(self, file: Hdf5File, swath: tuple[str, str], options: ReadOptions) -> None:
         self._file = file

@@ -1,14 +1,16 @@
 """What readers read from and what they are: byte ranges in, described windows of a cube out."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.contracts.uploads import Calibration
 from hsis.cube.layout import ZARR_DTYPES, CubeInfo
 from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
 
@@ -18,6 +20,9 @@ Span = tuple[int, int]
 
 Outline = tuple[tuple[float, float], ...]
 """The corners of a cube in degrees (longitude, latitude), WGS 84, around it; not closed."""
+
+
+NO_PROPERTIES: Mapping[str, Any] = MappingProxyType({})
 
 
 class ByteSource(Protocol):
@@ -66,6 +71,11 @@ class Source(Protocol):
         ...
 
     @property
+    def properties(self) -> Mapping[str, Any]:
+        """Further properties of the item, such as how its values were computed."""
+        ...
+
+    @property
     def axes(self) -> str:
         """The order of the values in the file, slowest first: windows are best cut along it."""
         ...
@@ -95,6 +105,7 @@ class ReadOptions:
     max_chunk_bytes: int = 128 * 1024**2
     max_expansion: float = 1000.0
     hdf5_max_objects: int = 10_000
+    calibration: Calibration = Calibration.NONE
     hdf5_check_cpu_s: float | None = None
     hdf5_check_memory_bytes: int = 2 * 1024**3
     tiff_max_images: int = 10_000

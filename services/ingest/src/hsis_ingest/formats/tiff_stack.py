@@ -23,7 +23,7 @@ from hsis_ingest.formats.geotiff import (
     describe,
     open_quietly,
 )
-from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
+from hsis_ingest.formats.source import NO_PROPERTIES, ByteSource, ReadOptions, Source
 from hsis_ingest.formats.stack_description import StackDescription, stack_description
 from hsis_ingest.formats.strided import StridedArray
 from hsis_ingest.formats.tiff_directories import Directory, tiff_directories
@@ -108,6 +108,7 @@ class ImageJSource:
 
     format_name = "TIFF stack (ImageJ)"
     outline = None
+    properties = NO_PROPERTIES
     axes = "byx"
 
     def __init__(self, data: ByteSource, said: StackDescription, options: ReadOptions) -> None:
