@@ -19,7 +19,7 @@ COMPOSE_FILES = -f compose/compose.yaml $(if $(filter cpu,$(ACCELERATOR)),-f com
 ACCELERATOR = $(eval ACCELERATOR := $$(shell compose/accelerator))$(ACCELERATOR)
 COMPOSE = docker compose $(COMPOSE_FILES)
 
-.PHONY: help install run demo test test-compose check format bench clean secrets up down logs ps scale replace
+.PHONY: help install run demo test test-compose test-endurance check format bench clean secrets up down logs ps scale replace
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ test: install $(VENV)/.installed-dev ## every test that needs no Docker
 test-compose: install $(VENV)/.installed-dev ## the containers, on a Docker engine that is found or started
 	@$(BIN)/python tests/compose/engine.py start >/dev/null # says why where it cannot
 	$(BIN)/python -m pytest tests/compose
+
+test-endurance: install $(VENV)/.installed-dev ## uploads of a gigabyte and fifty kills (some ten minutes)
+	$(BIN)/python -m pytest -s tests/endurance
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, the rules between packages
 	$(BIN)/ruff format --check .

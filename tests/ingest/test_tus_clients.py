@@ -2,45 +2,21 @@
 
 import asyncio
 import hashlib
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from tusclient.client import TusClient
 
 from hsis_embedded.readiness import free_port
 from tests.ingest.conftest import Ingest
 from tests.ingest.tus_client import COLLECTION, MIB, Tus, bytes_of, stored, upload_of
-
-WEB = Path(__file__).resolve().parents[2] / "services" / "web"
-NODE_CLIENT = """
-const fs = require("node:fs");
-const [library, path, endpoint, token, metadata] = process.argv.slice(1);
-const { Upload } = require(library);
-let told = 0;
-new Upload(fs.createReadStream(path), {
-  endpoint,
-  uploadSize: fs.statSync(path).size,
-  chunkSize: 10 * 1024 * 1024,
-  metadata: JSON.parse(metadata),
-  headers: { Authorization: `Bearer ${token}` },
-  retryDelays: Array(60).fill(250),
-  onProgress: (sent) => {
-    if (sent - told > 1000000) console.log((told = sent));
-  },
-  onError: (error) => { console.error(String(error)); process.exit(1); },
-  onSuccess: () => process.exit(0),
-}).start();
-"""
+from tests.support.tus_clients import send_by_tus_js_client, send_by_tuspy
 
 
 class Replica:
@@ -83,82 +59,32 @@ async def replica(idle_ingest: Ingest) -> AsyncIterator[Replica]:
     started.process.wait(10)
 
 
-class Watched:
-    """A file that tells when it is read past an offset, once."""
-
-    def __init__(self, path: Path, at: int, tell: threading.Event) -> None:
-        self._file = path.open("rb")
-        self._at = at
-        self._tell = tell
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(size)
-        if self._file.tell() >= self._at:
-            self._tell.set()
-        return content
-
-    def seek(self, *where: int) -> int:
-        return self._file.seek(*where)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> None:
-        self._file.close()
-
-
-async def test_tuspy(idle_ingest: Ingest, replica: Replica, tmp_path: Path):
-    content = bytes_of(24 * MIB, 7)
-    path = tmp_path / "tuspy.npy"
+@pytest.mark.parametrize(
+    ("send", "size", "killed_at"),
+    [
+        pytest.param(send_by_tuspy, 24 * MIB, 13 * MIB, id="tuspy"),
+        pytest.param(send_by_tus_js_client, 40 * MIB, 12 * MIB, id="tus-js-client"),
+    ],
+)
+async def test_a_client_goes_on_after_a_kill(
+    idle_ingest: Ingest, replica: Replica, tmp_path: Path, send, size: int, killed_at: int
+):
+    content = bytes_of(size, 7)
+    path = tmp_path / f"{send.__name__}.npy"
     path.write_bytes(content)
-    reached = threading.Event()
-    file = Watched(path, 13 * MIB, reached)
-    client = TusClient(
-        f"{replica.url}/uploads", headers={"Authorization": f"Bearer {idle_ingest.admin_token}"}
+
+    async def kill() -> None:
+        await asyncio.to_thread(replica.kill)
+
+    await send(
+        path,
+        f"{replica.url}/uploads",
+        idle_ingest.admin_token,
+        {"collection": COLLECTION, "filename": path.name},
+        [killed_at],
+        kill,
     )
-    uploader = client.uploader(
-        file_stream=file,
-        chunk_size=3 * MIB,
-        metadata={"collection": COLLECTION, "filename": "tuspy.npy"},
-        retries=100,
-        retry_delay=0.2,
-        upload_checksum=True,
-    )
-
-    def kill() -> None:
-        reached.wait(20)
-        replica.kill()
-
-    await asyncio.gather(asyncio.to_thread(uploader.upload), asyncio.to_thread(kill))
-    file.close()
-    assert uploader.offset == len(content)
-    assert await stored(idle_ingest, "tuspy.npy") == content
-    await replica.ready()
-
-
-async def test_tus_js_client(idle_ingest: Ingest, replica: Replica, tmp_path: Path):
-    node = shutil.which("node", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    library = WEB / "node_modules" / "tus-js-client"
-    assert node is not None, "no Node: make install brings one"
-    assert library.is_dir(), "its packages are not installed: make install"
-    content = bytes_of(40 * MIB, 8)
-    path = tmp_path / "node.npy"
-    path.write_bytes(content)
-    metadata = {"collection": COLLECTION, "filename": "node.npy"}
-    process = await asyncio.create_subprocess_exec(
-        node, "-e", NODE_CLIENT, "--", str(library), str(path), f"{replica.url}/uploads",
-        idle_ingest.admin_token, json.dumps(metadata), stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    killed = False
-    async with asyncio.timeout(40):
-        async for line in process.stdout:
-            if not killed and int(line) > 12 * MIB:
-                killed = True
-                await asyncio.to_thread(replica.kill)
-        assert await process.wait() == 0
-    assert killed
-    assert await stored(idle_ingest, "node.npy") == content
+    assert await stored(idle_ingest, path.name) == content
     await replica.ready()
 
 

@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from hsis.clients.base import BaseClient
 from hsis.contracts.access import Access, TokenAnswer
 from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
+from hsis.contracts.trash import TrashEntry, TrashPage
 
 StacObject = dict[str, Any]
 """A STAC Item, Collection or ItemCollection as plain JSON."""
@@ -28,11 +30,9 @@ class CatalogClient(BaseClient):
         Without a token it is the role of the anonymous public, whatever the HTTP client's own
         authentication is.
         """
+        anonymous: dict[str, Any] = {} if token else {"auth": None}
         response = await self._request(
-            "GET",
-            f"/auth/access/{quote(collection, safe='')}",
-            token=token,
-            **({} if token else {"auth": None}),
+            "GET", f"/auth/access/{quote(collection, safe='')}", token=token, **anonymous
         )
         return Access.model_validate_json(response.content)
 
@@ -69,8 +69,52 @@ class CatalogClient(BaseClient):
         return dict(response.json())
 
     async def delete_item(self, collection: str, item: str, *, token: str | None = None) -> None:
-        """Remove an item from the catalog; ingest then removes what is stored for it."""
+        """Move an item to its collection's trash; where that is off, remove it for good."""
         await self._request("DELETE", _item(collection, item), token=token)
+
+    async def trash(
+        self,
+        collection: str,
+        *,
+        item: str | None = None,
+        after: UUID | None = None,
+        token: str | None = None,
+    ) -> TrashPage:
+        """A page of what is in a collection's trash, newest first, after an entry; of one item's
+        id, where it is given."""
+        query = {"item": item} if item else {}
+        query |= {"after": str(after)} if after else {}
+        response = await self._request(
+            "GET", _collection(collection) + "/trash", params=query, token=token
+        )
+        return TrashPage.model_validate_json(response.content)
+
+    async def trash_entry(
+        self, collection: str, entry: UUID | str, *, token: str | None = None
+    ) -> TrashEntry:
+        """One entry of the trash."""
+        response = await self._request("GET", _entry(collection, entry), token=token)
+        return TrashEntry.model_validate_json(response.content)
+
+    async def restore(
+        self, collection: str, entry: UUID | str, *, token: str | None = None
+    ) -> StacObject:
+        """Make an entry of the trash the item again that it was. Conflict where its id or its
+        cube's place is taken: `IngestClient.restore` then converts its original files again."""
+        response = await self._request("POST", _entry(collection, entry) + "/restore", token=token)
+        return dict(response.json())
+
+    async def purge(
+        self, collection: str, entry: UUID | str | None = None, *, token: str | None = None
+    ) -> None:
+        """Remove an entry of the trash for good, or all of them."""
+        path = _collection(collection) + "/trash" if entry is None else _entry(collection, entry)
+        await self._request("DELETE", path, token=token)
+
+    async def forget_converted(self, collection: str, entry: UUID) -> None:
+        """Say that the original files of an entry of the trash are another item's now. Services
+        only."""
+        await self._request("POST", _entry(collection, entry) + "/converted")
 
     async def search(self, query: StacObject, *, token: str | None = None) -> StacObject:
         """One page of a STAC item search (the body of POST /stac/search)."""
@@ -109,17 +153,28 @@ class CatalogClient(BaseClient):
         self, collection: str | None = None, item: str | None = None
     ) -> list[dict[str, Any]]:
         """Items whose stored objects are still to be removed: `{"seq", "collection", "item",
-        "prefixes"}` each, oldest first; a page of all, or those that had this id. Services
+        "prefixes", "cube"}` each, oldest first; a page of all, or those that had this id. Services
         only."""
         query = {"collection": collection, "item": item} if collection and item else {}
         response = await self._request("GET", "/stac/removed-items", params=query)
         found: list[dict[str, Any]] = response.json()["removed"]
         return found
 
-    async def reserve(self, collection: str, item: str, holder: str) -> None:
+    async def reserve(
+        self, collection: str, item: str, holder: str, *, replaces_trash: bool = False
+    ) -> None:
         """Say that `holder` (`upload:<id>`, `job:<id>`) makes an item; Conflict where another does.
-        To be repeated safely. Services only; who registers the item ends it."""
-        wanted = {"collection": collection, "item": item, "holder": holder}
+        To be repeated safely. Services only; who registers the item ends it.
+
+        Conflict too (slug `item-in-trash`) where the trash keeps a cube of that id;
+        `replaces_trash` takes its place where its original files are kept.
+        """
+        wanted = {
+            "collection": collection,
+            "item": item,
+            "holder": holder,
+            "replaces_trash": replaces_trash,
+        }
         await self._request("POST", "/stac/reservations", json=wanted)
 
     async def release(self, collection: str, item: str, holder: str) -> None:
@@ -128,7 +183,7 @@ class CatalogClient(BaseClient):
         await self._request("DELETE", "/stac/reservations", params=wanted)
 
     async def uses(self, prefix: str) -> bool:
-        """Whether any item has files under `raw/<collection>/<upload>/` or
+        """Whether any item, one in the trash too, has files under `raw/<collection>/<upload>/` or
         `cubes/<collection>/<item>/`. Services only."""
         response = await self._request("GET", "/stac/stored-prefixes", params={"prefix": prefix})
         return bool(response.json()["used"])
@@ -144,6 +199,10 @@ def _collection(collection: str) -> str:
 
 def _item(collection: str, item: str) -> str:
     return f"{_collection(collection)}/items/{quote(item, safe='')}"
+
+
+def _entry(collection: str, entry: UUID | str) -> str:
+    return f"{_collection(collection)}/trash/{quote(str(entry), safe='')}"
 
 
 def _next_query(page: StacObject) -> StacObject | None:

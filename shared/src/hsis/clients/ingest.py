@@ -9,7 +9,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from hsis.clients.base import OUTAGE_S, BaseClient, patiently
-from hsis.contracts.uploads import Upload, UploadRequest
+from hsis.contracts.trash import RestoreRequest
+from hsis.contracts.uploads import IngestRequest, Upload, UploadRequest
 
 POLL_S = 0.5
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -32,6 +33,20 @@ class IngestClient(BaseClient):
             "POST",
             "/uploads",
             json=request.model_dump(mode="json"),
+            token=token,
+            headers={} if key is None else {"Idempotency-Key": key},
+            repeatable=key is not None,
+        )
+        return Upload.model_validate_json(response.content)
+
+    async def ingest(
+        self, request: IngestRequest, *, key: str | None = None, token: str | None = None
+    ) -> Upload:
+        """Have ingest fetch files by itself, from URLs or the store; then as `create`."""
+        response = await self._request(
+            "POST",
+            "/ingest",
+            json=request.model_dump(mode="json", exclude_none=True),
             token=token,
             headers={} if key is None else {"Idempotency-Key": key},
             repeatable=key is not None,
@@ -107,9 +122,26 @@ class IngestClient(BaseClient):
         response = await self._request("GET", f"/uploads/{upload}", token=token)
         return Upload.model_validate_json(response.content)
 
+    async def uploads(
+        self, collection: str, *, limit: int = 100, token: str | None = None
+    ) -> list[Upload]:
+        """A collection's uploads, the newest first."""
+        response = await self._request(
+            "GET", "/uploads", params={"collection": collection, "limit": limit}, token=token
+        )
+        return [Upload.model_validate(upload) for upload in response.json()["uploads"]]
+
     async def retry(self, upload: str, *, token: str | None = None) -> Upload:
         """Convert a failed upload again; Conflict where its files are not kept any more."""
         response = await self._request("POST", f"/uploads/{upload}/retry", token=token)
+        return Upload.model_validate_json(response.content)
+
+    async def restore(self, request: RestoreRequest, *, token: str | None = None) -> Upload:
+        """Make an item of the original files that an entry of the trash keeps: a new upload, whose
+        conversion is queued. Conflict where the id is taken or there are no files."""
+        response = await self._request(
+            "POST", "/ingest/restore", json=request.model_dump(mode="json"), token=token
+        )
         return Upload.model_validate_json(response.content)
 
     async def delete(self, upload: str, *, token: str | None = None) -> None:
