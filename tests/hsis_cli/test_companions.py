@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hsis.cli.companions import with_companions
+from hsis.cli.companions import with_companions, with_references
 from hsis.errors import InvalidInput
 
 
@@ -58,3 +58,12 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
         path.touch()
     with pytest.raises(InvalidInput, match="the same name"):
         with_companions(files)
+
+
+def test_references_of_a_scene(tmp_path: Path) -> None:
+    names = ["leaf.raw", "leaf.hdr", "DARKREF_leaf.raw", "DarkRef_leaf.hdr", "WHITEREF_leaf.raw"]
+    for name in [*names, "WHITEREF_other.raw", "leaf.png"]:
+        (tmp_path / name).touch()
+    found = with_references(with_companions([tmp_path / "leaf.raw"]))
+    assert sorted(path.name for path in found) == sorted(names)
+    assert with_references(found) == found

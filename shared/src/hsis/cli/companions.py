@@ -10,6 +10,8 @@ DATA_SUFFIXES = frozenset(
     {"", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".cube", ".cub", ".envi"}
 )
 """Of ENVI data files, in lower case. ENVI itself prescribes none."""
+REFERENCES = ("whiteref_", "darkref_", "whitedarkref_")
+"""How the references of a raw scene begin, in lower case; its own name follows."""
 
 
 def with_companions(files: Sequence[Path]) -> list[Path]:
@@ -28,6 +30,16 @@ def with_companions(files: Sequence[Path]) -> list[Path]:
     if len(set(names)) != len(names):
         raise InvalidInput("Two files of one upload have the same name: " + ", ".join(names) + ".")
     return found
+
+
+def with_references(files: Sequence[Path]) -> list[Path]:
+    """The files, and the white and dark references beside them that are called after them:
+    `WHITEREF_scan.raw`, `DARKREF_scan.raw`, `WHITEDARKREF_scan.raw` and their headers."""
+    given = {path.name.lower() for path in files}
+    wanted = {prefix + name for prefix in REFERENCES for name in given} - given
+    folders = dict.fromkeys(path.absolute().parent for path in files)
+    beside = [other for folder in folders for other in sorted(folder.iterdir())]
+    return [*files, *(other for other in beside if other.name.lower() in wanted)]
 
 
 def _matching(path: Path) -> list[Path]:

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from hsis.cli.companions import with_companions
+from hsis.cli.companions import with_companions, with_references
 from hsis.cli.journal import FileJournal
 from hsis.cli.output import byte_progress, print_json, share_progress
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.clients.sending import DEFAULT_TRIES, send_files
-from hsis.contracts.uploads import DeclaredFile, Upload, UploadRequest, UploadState
+from hsis.contracts.uploads import Calibration, DeclaredFile, Upload, UploadRequest, UploadState
 from hsis.errors import InvalidInput, Unavailable
 
 Files = Annotated[
@@ -34,6 +34,10 @@ def upload(
     columns: Annotated[
         int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
     ] = None,
+    calibration: Annotated[
+        Calibration,
+        typer.Option(help="`reflectance` by the WHITEREF_ and DARKREF_ files beside a raw scene."),
+    ] = Calibration.NONE,
     tries: Annotated[
         int, typer.Option(min=1, help="In a row that bring nothing further, before it ends.")
     ] = DEFAULT_TRIES,
@@ -46,6 +50,8 @@ def upload(
     """
     try:
         paths = with_companions(files)
+        if calibration is Calibration.REFLECTANCE:
+            paths = with_references(paths)
         request = UploadRequest(
             collection=collection,
             id=item,
@@ -54,6 +60,7 @@ def upload(
             variable=variable,
             rows=rows,
             columns=columns,
+            calibration=calibration,
         )
     except InvalidInput as error:
         fail(error.detail, EXIT_USAGE)

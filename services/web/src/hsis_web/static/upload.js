@@ -26,7 +26,7 @@ function requestBody(files) {
     collection: $("collection").value,
     files: files.map(({ name, size }) => ({ name, size })),
   };
-  for (const field of ["id", "axes", "variable"]) if ($(field).value) body[field] = $(field).value;
+  for (const field of ["id", "axes", "variable", "calibration"]) if ($(field).value) body[field] = $(field).value;
   for (const field of ["rows", "columns"]) if ($(field).value) body[field] = Number($(field).value);
   return body;
 }

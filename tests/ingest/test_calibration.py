@@ -1,0 +1,80 @@
+"""A raw scene and its references, sent file by file: the item holds its reflectance."""
+
+import json
+
+import numpy as np
+import pystac
+import pytest
+import spectral
+import zarr
+
+from hsis.contracts.uploads import UploadState
+from tests.ingest.conftest import Ingest
+from tests.ingest.tus_client import COLLECTION, Tus, upload_of
+from tests.support.servers import served
+
+SHAPE = (30, 40, 12)
+"""Lines, samples, bands."""
+
+
+async def sent_by_tus(ingest: Ingest, folder, **metadata):
+    tus = Tus(ingest.http, ingest.url, ingest.admin_token)
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        transfer = await tus.created(len(content), path.name, **metadata)
+        assert (await tus.send(transfer, 0, content)).status_code == 204
+        metadata.pop("calibration", None)  # said once, it holds for the group
+    upload = await upload_of(ingest, path.name)
+    async with served(ingest.app(worker_enabled=True)):
+        return await ingest.ended(upload)
+
+
+async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
+    random = np.random.default_rng(11)
+    frames = {
+        "DARKREF_leaf": random.integers(95, 105, (6, *SHAPE[1:])),
+        "WHITEREF_leaf": random.integers(3000, 3500, (4, *SHAPE[1:])),
+        "leaf": random.integers(200, 3000, SHAPE),
+    }
+    frames["WHITEREF_leaf"][:, 7, 5] = 0
+    for name, values in frames.items():
+        spectral.envi.save_image(
+            str(tmp_path / f"{name}.hdr"), values.astype(np.uint16), ext=".raw", interleave="bil",
+            metadata={"tint": 4 if name == "WHITEREF_leaf" else 10},
+        )  # fmt: skip
+    ended = await sent_by_tus(idle_ingest, tmp_path, group="leaf", calibration="reflectance")
+    assert (ended.state, ended.error, ended.item) == (UploadState.SUCCEEDED, None, "leaf")
+    dark, white = (frames[name].mean(axis=0) for name in ("DARKREF_leaf", "WHITEREF_leaf"))
+    expected = (frames["leaf"] - dark) / (white - dark) * 4 / 10
+    expected[:, 7, 5] = (expected[:, 7, 4] + expected[:, 7, 6]) / 2
+    store = zarr.storage.FsspecStore.from_url(
+        f"{idle_ingest.storage_url}/blobs/cubes/{COLLECTION}/leaf/cube.zarr",
+        storage_options={"headers": {"Authorization": f"Bearer {idle_ingest.admin_token}"}},
+        read_only=True,
+    )
+    group = await zarr.api.asynchronous.open_group(store, mode="r")
+    stored = await (await group.getitem("cube")).getitem(...)
+    assert stored.dtype == np.float32
+    np.testing.assert_allclose(stored, expected.transpose(2, 0, 1), rtol=2e-6)
+    item = await idle_ingest.catalog.item(COLLECTION, "leaf", token=idle_ingest.admin_token)
+    assert item["properties"]["hsi:calibration"] == "reflectance"
+    assert item["properties"]["hsi:exposure_ratio"] == pytest.approx(0.4)
+    assert item["properties"]["hsi:repaired_elements"] == 1
+    assert "processing" in pystac.Item.from_dict(item).ext
+    assert item["assets"]["cube"]["unit"] == "1"
+    originals = {asset["title"] for asset in item["assets"].values() if "file:checksum" in asset}
+    assert originals == {path.name for path in tmp_path.iterdir()}
+    statistics = json.loads(
+        await idle_ingest.storage.get(
+            f"cubes/{COLLECTION}/leaf/statistics.json", token=idle_ingest.admin_token
+        )
+    )
+    assert statistics["bands"][5]["mean"] == pytest.approx(expected[:, :, 5].mean())
+
+
+async def test_a_calibration_that_is_unknown_is_refused(idle_ingest: Ingest):
+    tus = Tus(idle_ingest.http, idle_ingest.url, idle_ingest.admin_token)
+    metadata = {"collection": COLLECTION, "filename": "a.raw", "calibration": "radiance"}
+    answer = await tus.create(1, metadata=metadata)
+    assert answer.status_code == 400
+    assert "'none' or 'reflectance'" in answer.json()["detail"]
