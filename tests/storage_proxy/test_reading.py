@@ -14,7 +14,8 @@ import httpx
 import pytest
 from tests.storage_proxy.conftest import Proxy
 
-from hsis_storage_proxy.store import BlobStore, OpenBlob
+from hsis_storage_proxy.objects import OpenBlob
+from hsis_storage_proxy.store import BlobStore
 
 CONTENT = random.Random(3).randbytes(300_000)
 KEY = "raw/reading/u/file.bin"

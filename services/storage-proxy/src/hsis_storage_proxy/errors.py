@@ -23,8 +23,18 @@ class BodyTimeout(DomainError):
     """The client sent nothing for too long; nothing was stored."""
 
 
+class DigestMismatch(DomainError):
+    """The body has not the digest that its headers say; nothing was stored."""
+
+
+class CodedBody(DomainError):
+    """The body has a content coding, such as gzip, which would be lost."""
+
+
 PROBLEMS: ProblemTable = {
     BodyTimeout: ProblemType(408, "body-timeout", "The body did not come in time"),
+    CodedBody: ProblemType(415, "coded-body", "The body has a content coding"),
+    DigestMismatch: ProblemType(400, "digest-mismatch", "The body has another digest"),
     PreconditionFailed: ProblemType(412, "precondition-failed", "A precondition does not hold"),
     RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is past the end"),
     IncompleteBody: ProblemType(400, "incomplete-body", "The body did not arrive in full"),

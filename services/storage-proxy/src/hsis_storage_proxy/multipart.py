@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from hsis.contracts.blobs import Blob
 from hsis.errors import Unavailable
+from hsis_storage_proxy.objects import OpenBlob
 from hsis_storage_proxy.ranges import Span, WantedRange
-from hsis_storage_proxy.store import BlobStore, OpenBlob
+from hsis_storage_proxy.store import BlobStore
 
 DEFAULT_TYPE = "application/octet-stream"
 

@@ -25,6 +25,8 @@ REUSED_FOR_S = LIFETIME_S // 2
 MAX_URLS = 10_000
 BUFFER_BYTES = 256 * 1024
 KEEP_ALIVE_S = 30.0
+SHA256 = "sha256"
+"""The one thing that is kept with an object beside its type: S3's metadata of this name."""
 ERROR_BYTES = 16 * 1024
 _NO_SUCH_KEY = b"<Code>NoSuchKey</Code>"
 
@@ -79,6 +81,7 @@ class PresignedReads:
                 "LastModified": _time(answer.headers.get("Last-Modified")),
                 "ContentType": answer.headers.get("Content-Type"),
                 "ContentLength": answer.content_length,
+                "Metadata": {SHA256: answer.headers.get(f"x-amz-meta-{SHA256}")},
                 "ContentRange": answer.headers.get("Content-Range"),
                 "Body": _Body(answer),
             }

@@ -8,8 +8,9 @@ from hsis.errors import Unavailable
 from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.multipart import OpenRanges
+from hsis_storage_proxy.objects import OpenBlob
 from hsis_storage_proxy.ranges import Span, WantedRange
-from hsis_storage_proxy.store import BlobStore, OpenBlob
+from hsis_storage_proxy.store import BlobStore
 
 ATTEMPTS = 3
 

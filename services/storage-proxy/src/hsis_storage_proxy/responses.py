@@ -1,6 +1,7 @@
 """Answers that carry a blob."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -10,9 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from hsis.contracts.blobs import Blob
 from hsis_storage_proxy.conditions import http_date
+from hsis_storage_proxy.digests import field_value
 from hsis_storage_proxy.multipart import DEFAULT_TYPE, OpenRanges
+from hsis_storage_proxy.objects import PIECE_BYTES
 from hsis_storage_proxy.reading import Content
-from hsis_storage_proxy.store import PIECE_BYTES
 
 
 class _ReaderLeft(Exception):
@@ -33,14 +35,22 @@ class BlobResponse(StreamingResponse):
     """Sends `length` bytes of an open blob and closes it, also when the reader goes away.
 
     What fits into one piece is read before anything is sent: it needs no second task that listens
-    for the reader's leaving, and what S3 fails to send can still be told by a status.
+    for the reader's leaving, and what S3 fails to send can still be told by a status. Only of that
+    a digest is made, where it is wanted.
     """
 
     def __init__(
-        self, opened: _Source, length: int, status_code: int, headers: dict[str, str]
+        self,
+        opened: _Source,
+        length: int,
+        status_code: int,
+        headers: dict[str, str],
+        *,
+        digest: bool = False,
     ) -> None:
         self._opened = opened
         self._length = length
+        self._digest = digest
         told = headers | {"Content-Length": str(length)}
         super().__init__(opened.pieces(), status_code=status_code, headers=told)
 
@@ -56,6 +66,9 @@ class BlobResponse(StreamingResponse):
             self._opened.close()
 
     async def _send_whole(self, content: bytes, send: Send) -> None:
+        if self._digest:
+            found = field_value("sha-256", hashlib.sha256(content).digest())
+            self.raw_headers.append((b"content-digest", found.encode()))
         await send(
             {
                 "type": "http.response.start",
@@ -83,26 +96,29 @@ async def _leaving(receive: Receive) -> None:
     raise _ReaderLeft
 
 
-def content_response(content: Content) -> BlobResponse:
+def content_response(content: Content, *, digest: bool) -> BlobResponse:
     """200 with the whole blob or 206 with its range."""
     opened, span = content.opened, content.opened.span
     headers = entity_headers(opened.blob)
     if not content.partial:
-        return BlobResponse(opened, span.length, 200, headers)
+        headers |= _whole_digest(opened.blob)
+        digest = digest and opened.blob.sha256 is None
+        return BlobResponse(opened, span.length, 200, headers, digest=digest)
     headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{opened.blob.size}"
-    return BlobResponse(opened, span.length, 206, headers)
+    return BlobResponse(opened, span.length, 206, headers, digest=digest)
 
 
-def ranges_response(opened: OpenRanges) -> BlobResponse:
+def ranges_response(opened: OpenRanges, *, digest: bool) -> BlobResponse:
     """206 with several ranges."""
     headers = entity_headers(opened.blob)
     headers["Content-Type"] = f"multipart/byteranges; boundary={opened.boundary}"
-    return BlobResponse(opened, opened.length, 206, headers)
+    return BlobResponse(opened, opened.length, 206, headers, digest=digest)
 
 
 def head_response(blob: Blob) -> Response:
     """What GET would say, without the bytes."""
-    return Response(headers=entity_headers(blob) | {"Content-Length": str(blob.size)})
+    headers = entity_headers(blob) | _whole_digest(blob)
+    return Response(headers=headers | {"Content-Length": str(blob.size)})
 
 
 def not_modified_response(blob: Blob) -> Response:
@@ -120,10 +136,24 @@ def validators(blob: Blob) -> dict[str, str]:
 
 def entity_headers(blob: Blob) -> dict[str, str]:
     """All that is said of a blob, its length excepted."""
-    return validators(blob) | {
-        "Accept-Ranges": "bytes",
-        "Content-Type": blob.content_type or DEFAULT_TYPE,
-        # What users upload is shown on the platform's own origin: it must never run there.
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-    }
+    digest = {"Repr-Digest": _digest(blob.sha256)} if blob.sha256 else {}
+    return (
+        validators(blob)
+        | digest
+        | {
+            "Accept-Ranges": "bytes",
+            "Content-Type": blob.content_type or DEFAULT_TYPE,
+            # What users upload is shown on the platform's own origin: it must never run there.
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        }
+    )
+
+
+def _whole_digest(blob: Blob) -> dict[str, str]:
+    """The digest of an answer that is all of the blob."""
+    return {"Content-Digest": _digest(blob.sha256)} if blob.sha256 else {}
+
+
+def _digest(sha256: str) -> str:
+    return field_value("sha-256", bytes.fromhex(sha256))

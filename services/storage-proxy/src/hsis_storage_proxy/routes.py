@@ -11,6 +11,8 @@ from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import InvalidInput, TooLarge
 from hsis.service.tokens import OptionalCaller, ServiceCaller, optional_caller
 from hsis_storage_proxy.conditions import Conditions
+from hsis_storage_proxy.digests import BodyDigests, wants_sha256
+from hsis_storage_proxy.errors import CodedBody
 from hsis_storage_proxy.keys import check_key, check_prefix, check_removable_prefix
 from hsis_storage_proxy.multipart import OpenRanges
 from hsis_storage_proxy.permissions import is_privileged, require_read, require_write
@@ -83,9 +85,10 @@ async def get_blob(request: Request, key: str) -> Response:
     answer = await read(state.store, key, Conditions.of(request.headers), wanted)
     if isinstance(answer, NotModified):
         return not_modified_response(answer.blob)
+    digest = wants_sha256(request.headers.get("Want-Content-Digest"))
     if isinstance(answer, OpenRanges):
-        return ranges_response(answer)
-    return content_response(answer)
+        return ranges_response(answer, digest=digest)
+    return content_response(answer, digest=digest)
 
 
 router.add_api_route(
@@ -116,13 +119,15 @@ async def put_blob(
 ) -> Blob:
     """Store the body as a blob, replacing any before; `If-None-Match: *` never replaces one.
 
-    The body may have any length, told or not. It becomes a blob whole or not at all. Conditions
+    The body may have any length, told or not. It becomes a blob whole or not at all, and only with
+    the digests that Content-Digest or Repr-Digest tell (sha-256, sha-512). Conditions
     hold when it does: of two that create a blob at once, one is told 412. Several replicas do not
     see each other's changes of that very moment.
     """
     check_key(key, privileged=is_privileged(caller))
     await require_write(state.access, caller, key)
     declared = _declared_length(request, state)
+    digests = BodyDigests.of(request.headers)
     if caller is None or not caller.is_service:  # services' keys never lie under one another
         await state.store.require_place(key)
     await _require_conditions(request, state, key)  # before the body comes: often that is enough
@@ -135,6 +140,7 @@ async def put_blob(
         at_most(body_of(request, declared, limits.body_timeout_s), limits.max_object_bytes),
         content_type_of(request),
         limits.part_bytes,
+        digests,
         place=lambda: state.uploads.taken(prompt=prompt),
         change=lambda: _change(request, state, key),
     )
@@ -168,6 +174,9 @@ async def _require_conditions(request: Request, state: State, key: str) -> None:
 def _declared_length(request: Request, state: State) -> int | None:
     if "Content-Range" in request.headers:
         raise InvalidInput("A blob is stored whole: PUT with Content-Range is not possible.")
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.strip().lower() not in {"", "identity"}:
+        raise CodedBody(f"Content-Encoding is {coding!r}: send the bytes as they are to be stored.")
     declared = request.headers.get("Content-Length")
     if declared is None:
         return None

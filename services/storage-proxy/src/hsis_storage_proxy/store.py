@@ -1,51 +1,21 @@
 """Blobs in the bucket: single requests to S3 and what they mean."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_storage_proxy.errors import RangeNotSatisfiable
+from hsis_storage_proxy.objects import OpenBlob, blob_of, metadata_of, quoted
 from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range
 from hsis_storage_proxy.s3 import S3, error_code, error_status, translated
 
-PIECE_BYTES = 256 * 1024
 LIST_LIMIT = 1000
 """S3's own limit of keys in one listing and in one removal."""
 # The last is of stores that write parts one after the other, such as rclone.
 _PART_FAULTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "NotImplemented"})
-
-
-class OpenBlob:
-    """A blob whose body is still to be read. `close` it in any case."""
-
-    def __init__(self, blob: Blob, span: Span, skip: int, body: Any) -> None:
-        self.blob = blob
-        self.span = span
-        self._skip = skip
-        self._body = body
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The bytes of `span`, a piece at a time; Unavailable where S3 sends fewer."""
-        skip, left = self._skip, self.span.length
-        while left:
-            with translated(self.blob.key):
-                piece = await self._body.read(PIECE_BYTES)
-            if not piece:
-                raise Unavailable(f"The object store sent {left} bytes too few.")
-            if skip:
-                skip, piece = max(0, skip - len(piece)), piece[skip:]
-            piece = piece[:left]
-            left -= len(piece)
-            if piece:
-                yield piece
-
-    def close(self) -> None:
-        """Give the connection back, or drop it where bytes are still to come."""
-        self._body.close()
 
 
 class BlobStore:
@@ -85,7 +55,7 @@ class BlobStore:
         """What is known of a blob; NotFound when there is none."""
         with translated(key):
             answer = await self._client.head_object(Bucket=self._bucket, Key=key)
-        return _blob(key, answer, int(answer["ContentLength"]))
+        return blob_of(key, answer, int(answer["ContentLength"]))
 
     async def find(self, key: str) -> Blob | None:
         """The same; None when there is none."""
@@ -111,26 +81,38 @@ class BlobStore:
                     raise
                 raise _unsatisfiable(key, (await self.head(key)).size) from error
         if "ETag" not in answer:
-            answer["Body"].close()  # `_blob` tells why
+            answer["Body"].close()  # `blob_of` tells why
         told = parse_content_range(answer.get("ContentRange"))
         if told is not None:
             span, size = told
-            return OpenBlob(_blob(key, answer, size), span, 0, answer["Body"])
+            return OpenBlob(blob_of(key, answer, size), span, 0, answer["Body"])
         size = int(answer["ContentLength"])
         span_or_none = wanted.within(size) if wanted else Span(0, size)
         if span_or_none is None:
             answer["Body"].close()
             raise _unsatisfiable(key, size)
-        return OpenBlob(_blob(key, answer, size), span_or_none, span_or_none.start, answer["Body"])
+        return OpenBlob(
+            blob_of(key, answer, size), span_or_none, span_or_none.start, answer["Body"]
+        )
 
-    async def put(self, key: str, content: bytes, content_type: str) -> Blob:
-        """Store a blob in one request, replacing any before."""
+    async def put(
+        self, key: str, content: bytes, content_type: str, sha256: str | None = None
+    ) -> Blob:
+        """Store a blob in one request, replacing any before. `sha256` is kept with it."""
         with translated(key):
             answer = await self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=content, ContentType=content_type
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ContentType=content_type,
+                Metadata=metadata_of(sha256),
             )
         return Blob(
-            key=key, size=len(content), etag=_quoted(answer["ETag"]), content_type=content_type
+            key=key,
+            size=len(content),
+            etag=quoted(answer["ETag"]),
+            content_type=content_type,
+            sha256=sha256,
         )
 
     async def require_place(self, key: str) -> None:
@@ -169,7 +151,7 @@ class BlobStore:
             Blob(
                 key=entry["Key"],
                 size=entry["Size"],
-                etag=_quoted(entry["ETag"]),
+                etag=quoted(entry["ETag"]),
                 last_modified=entry["LastModified"],
             )
             for entry in answer.get("Contents", [])
@@ -203,11 +185,14 @@ class BlobStore:
                 f"the first {failed[0].get('Key')!r} ({failed[0].get('Code')})."
             )
 
-    async def begin_parts(self, key: str, content_type: str) -> str:
-        """Begin an upload in parts; its id."""
+    async def begin_parts(self, key: str, content_type: str, sha256: str | None = None) -> str:
+        """Begin an upload in parts; its id. `sha256` is kept with the blob."""
         with translated(key):
             answer = await self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=key, ContentType=content_type
+                Bucket=self._bucket,
+                Key=key,
+                ContentType=content_type,
+                Metadata=metadata_of(sha256),
             )
         return str(answer["UploadId"])
 
@@ -280,19 +265,3 @@ def _range_header(wanted: WantedRange) -> str:
 
 def _unsatisfiable(key: str, size: int) -> RangeNotSatisfiable:
     return RangeNotSatisfiable(f"The range is not within the {size} bytes of {key!r}.", size)
-
-
-def _blob(key: str, answer: dict[str, Any], size: int) -> Blob:
-    if "ETag" not in answer:
-        raise Unavailable(f"The object store sent no entity tag of {key!r}.")
-    return Blob(
-        key=key,
-        size=size,
-        etag=_quoted(answer["ETag"]),
-        last_modified=answer.get("LastModified"),
-        content_type=answer.get("ContentType"),
-    )
-
-
-def _quoted(etag: str) -> str:
-    return '"' + etag.removeprefix("W/").strip('"') + '"'

@@ -9,6 +9,7 @@ import anyio
 
 from hsis.contracts.blobs import Blob
 from hsis.errors import DomainError, TooLarge
+from hsis_storage_proxy.digests import BodyDigests
 from hsis_storage_proxy.store import BlobStore
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ async def write(
     pieces: AsyncIterator[bytes],
     content_type: str,
     part_bytes: int,
+    digests: BodyDigests,
     *,
     place: Callable[[], AbstractAsyncContextManager[None]],
     change: Callable[[], AbstractAsyncContextManager[None]],
@@ -60,7 +62,8 @@ async def write(
     """Store the stream. Whatever `pieces` raises is raised, and then nothing was stored.
 
     `place` is entered while a part is in memory, and left between parts. `change` is entered while
-    the blob becomes visible; what it raises prevents that.
+    the blob becomes visible; what it raises prevents that. DigestMismatch where the stream has not
+    the digests that it is said to have.
     """
     upload: str | None = None
     etags: list[str] = []
@@ -69,11 +72,14 @@ async def write(
             while True:
                 async with place():
                     part = await anext(parts)
+                    await digests.update(part.content)
+                    if part.last:
+                        digests.require()
                     if part.last and upload is None:
                         async with change():
-                            return await store.put(key, part.content, content_type)
+                            return await store.put(key, part.content, content_type, digests.sha256)
                     if upload is None:
-                        upload = await store.begin_parts(key, content_type)
+                        upload = await store.begin_parts(key, content_type, digests.sha256)
                     etags.append(await store.put_part(key, upload, len(etags) + 1, part.content))
                     last = part.last
                     del part  # else it would be held beside the next one

@@ -20,6 +20,9 @@ class Blob(BaseModel):
     etag: str = Field(description="Strong entity tag, in its quotes")
     last_modified: datetime | None = None
     content_type: str | None = None
+    sha256: str | None = Field(
+        default=None, description="In hexadecimal, where it was told with the bytes; not in lists"
+    )
 
 
 class BlobPage(BaseModel):

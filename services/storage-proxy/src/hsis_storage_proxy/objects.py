@@ -1,0 +1,72 @@
+"""Objects of S3 as blobs: what an answer says of one, and its body."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from hsis.contracts.blobs import Blob
+from hsis.errors import Unavailable
+from hsis_storage_proxy.presigned import SHA256
+from hsis_storage_proxy.ranges import Span
+from hsis_storage_proxy.s3 import translated
+
+PIECE_BYTES = 256 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class OpenBlob:
+    """A blob whose body is still to be read. `close` it in any case."""
+
+    def __init__(self, blob: Blob, span: Span, skip: int, body: Any) -> None:
+        self.blob = blob
+        self.span = span
+        self._skip = skip
+        self._body = body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The bytes of `span`, a piece at a time; Unavailable where S3 sends fewer."""
+        skip, left = self._skip, self.span.length
+        while left:
+            with translated(self.blob.key):
+                piece = await self._body.read(PIECE_BYTES)
+            if not piece:
+                raise Unavailable(f"The object store sent {left} bytes too few.")
+            if skip:
+                skip, piece = max(0, skip - len(piece)), piece[skip:]
+            piece = piece[:left]
+            left -= len(piece)
+            if piece:
+                yield piece
+
+    def close(self) -> None:
+        """Give the connection back, or drop it where bytes are still to come."""
+        self._body.close()
+
+
+def blob_of(key: str, answer: dict[str, Any], size: int) -> Blob:
+    """What S3's answer says of an object of `size` bytes; Unavailable without an entity tag."""
+    if "ETag" not in answer:
+        raise Unavailable(f"The object store sent no entity tag of {key!r}.")
+    return Blob(
+        key=key,
+        size=size,
+        etag=quoted(answer["ETag"]),
+        last_modified=answer.get("LastModified"),
+        content_type=answer.get("ContentType"),
+        sha256=_told_digest(answer.get("Metadata", {}).get(SHA256)),
+    )
+
+
+def metadata_of(sha256: str | None) -> dict[str, str]:
+    """What is kept with an object beside its type."""
+    return {SHA256: sha256} if sha256 else {}
+
+
+def _told_digest(text: str | None) -> str | None:
+    """None also where another tool wrote something else there."""
+    return text if text and _DIGEST.fullmatch(text) else None
+
+
+def quoted(etag: str) -> str:
+    """An entity tag in its quotes, as strong as S3's are."""
+    return '"' + etag.removeprefix("W/").strip('"') + '"'
