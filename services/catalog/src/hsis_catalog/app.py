@@ -27,6 +27,8 @@ from hsis_catalog.routes import (
     stac_collections,
     stac_items,
     stac_root,
+    templates,
+    trash,
 )
 from hsis_catalog.routes import users as users_routes
 from hsis_catalog.settings import Settings
@@ -71,12 +73,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         stac_root,
         stac_collections,
         stac_items,
+        trash,
         reservations,
         sessions,
         users_routes,
         keys,
         sharing,
         spectra,
+        templates,
     ):
         app.include_router(module.router)
     return app

@@ -9,16 +9,19 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import cube_prefix, raw_prefix
+from hsis.contracts.blobs import cube_prefix
+from hsis.contracts.metadata import CubeMetadata
 from hsis.cube import layout, writer
+from hsis.cube.band_table import MAX_BYTES
 from hsis.cube.layout import CubeInfo
 from hsis.cube.pyramid import FinishedShard, Pyramid
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
 from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.detect import open_source
-from hsis_ingest.errors import NoValidData
+from hsis_ingest.errors import MetadataMismatch, NoValidData
 from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.formats.source import ReadOptions, Source
+from hsis_ingest.given import Described, describe, gridded, with_table
 from hsis_ingest.regions import Window, plan
 from hsis_ingest.registration import item_of
 from hsis_ingest.rows import UploadRow
@@ -43,12 +46,14 @@ class Conversion:
         executor: Executor,
         settings: Settings,
         progress: Progress,
+        template: CubeMetadata | None = None,
     ) -> None:
         self._upload = upload
         self._storage = storage
         self._executor = executor
         self._settings = settings
         self._progress = progress
+        self._template = template or CubeMetadata()
         self._prefix = cube_prefix(upload.collection, upload.item)
         self._encoders = asyncio.Semaphore(settings.conversion_threads)
         self._putters = asyncio.Semaphore(CONCURRENT_PUTS)
@@ -63,18 +68,21 @@ class Conversion:
         source: Source | None = None
         try:
             options = self._options()
-            source = await loop.run_in_executor(self._executor, open_source, files, options)
-            statistics = await self._write_shards(source)
-            info = _with_empty_bands(source.info, statistics)
-            await self._write_rest(info, statistics)
+            cube, table = self._without_table(files)
+            source = await loop.run_in_executor(self._executor, open_source, cube, options)
+            described = await loop.run_in_executor(self._executor, self._describe, source, table)
+            statistics = await self._write_shards(source, described.info)
+            info = with_empty_bands(described.info, statistics)
+            described = dataclasses.replace(described, info=info)
+            await self._write_rest(described, statistics)
             return await loop.run_in_executor(
                 self._executor,
                 item_of,
                 self._upload,
-                info,
-                source.acquired_at,
+                described,
                 source.format_name,
                 source.outline,
+                source.properties,
             )
         finally:
             for file in files:
@@ -83,11 +91,26 @@ class Conversion:
                 await asyncio.shield(loop.run_in_executor(self._executor, source.close))
 
     def _files(self) -> list[BlobSource]:
-        prefix = raw_prefix(self._upload.collection, str(self._upload.id))
+        prefix = self._upload.originals_prefix
         return [
             BlobSource(self._storage, prefix + file.name, file.name, file.size or 0)
             for file in self._upload.files
         ]
+
+    def _without_table(self, files: list[BlobSource]) -> tuple[list[BlobSource], BlobSource | None]:
+        """The files of the cube, and the list of bands among them where the uploader names one."""
+        name = self._upload.metadata and self._upload.metadata.wavelengths_file
+        table = next((file for file in files if file.name == name), None)
+        if name and table is None:
+            raise MetadataMismatch(f"wavelengths_file is {name!r}; no file of the upload is it.")
+        return [file for file in files if file is not table], table
+
+    def _describe(self, source: Source, table: BlobSource | None) -> Described:
+        given = self._upload.metadata or CubeMetadata()
+        if table is not None:
+            given = with_table(given, table.read_at(0, MAX_BYTES + 1), table.name)
+        located = gridded(source.info) or source.outline is not None
+        return describe(source.info, source.acquired_at, given, self._template, located=located)
 
     def _options(self) -> ReadOptions:
         return ReadOptions(
@@ -95,6 +118,7 @@ class Conversion:
             variable=self._upload.variable,
             rows=self._upload.rows,
             columns=self._upload.columns,
+            calibration=self._upload.calibration,
             matlab_max_bytes=self._settings.matlab_max_bytes,
             matlab_max_ratio=self._settings.matlab_max_ratio,
             max_chunk_bytes=self._settings.max_chunk_bytes,
@@ -105,10 +129,9 @@ class Conversion:
             tiff_max_images=self._settings.tiff_max_images,
         )
 
-    async def _write_shards(self, source: Source) -> CubeStatistics:
+    async def _write_shards(self, source: Source, info: CubeInfo) -> CubeStatistics:
         """Store every shard, of the overviews too, reading the next window meanwhile; the cube's
         statistics."""
-        info = source.info
         collector = StatisticsCollector(info.shape, info.dtype, info.nodata)
         pyramid = Pyramid(info)
         budget = self._settings.conversion_memory_bytes // GROUPS_IN_MEMORY
@@ -169,14 +192,17 @@ class Conversion:
         finally:
             self._putters.release()
 
-    async def _write_rest(self, info: CubeInfo, statistics: CubeStatistics) -> None:
+    async def _write_rest(self, described: Described, statistics: CubeStatistics) -> None:
         """Thumbnail, statistics and at last the documents that make the cube whole."""
         collection, item = self._upload.collection, self._upload.item
+        info = described.info
         await writer.write_thumbnail(
             self._storage, self._put, collection, item, info, statistics, self._executor
         )
         await self._progress(0.98)
-        await writer.write_documents(self._put, collection, item, info, statistics)
+        await writer.write_documents(
+            self._put, collection, item, info, statistics, described.acquisition
+        )
 
     async def _put(
         self, key: str, content: bytes, content_type: str = "application/octet-stream"
@@ -184,7 +210,7 @@ class Conversion:
         return await self._storage.put(key, content, content_type=content_type)
 
 
-def _with_empty_bands(info: CubeInfo, statistics: CubeStatistics) -> CubeInfo:
+def with_empty_bands(info: CubeInfo, statistics: CubeStatistics) -> CubeInfo:
     """The description with bands of no valid pixel marked unfit; NoValidData where all are so."""
     filled = [band.valid_count > 0 for band in statistics.bands]
     if not any(filled):

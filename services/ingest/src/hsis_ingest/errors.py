@@ -1,6 +1,6 @@
 """What can be wrong with uploaded files, and how each is told."""
 
-from hsis.errors import DomainError, ProblemTable, ProblemType
+from hsis.errors import Conflict, DomainError, ProblemTable, ProblemType
 
 
 class InputFault(DomainError):
@@ -21,6 +21,14 @@ class MissingData(InputFault):
 
 class HeaderMismatch(InputFault):
     """A header contradicts itself or the data beside it."""
+
+
+class MissingReference(InputFault):
+    """A scene is to be calibrated, and a reference for it is missing or not clear."""
+
+
+class ReferenceMismatch(InputFault):
+    """A reference was not measured as the scene was."""
 
 
 class TruncatedFile(InputFault):
@@ -45,6 +53,30 @@ class ExternalReference(InputFault):
 
 class NoValidData(InputFault):
     """Not one pixel of any band is valid."""
+
+
+class SourceNotAllowed(DomainError):
+    """A URL that may not be fetched: its scheme, its credentials or the address of its host."""
+
+
+class SourceRefused(DomainError):
+    """What is to be fetched is not there, or is not what it was."""
+
+
+class SourceUnavailable(DomainError):
+    """What is to be fetched cannot be reached now."""
+
+
+class NotRestorable(Conflict):
+    """What is in the trash has no original files that could be converted again."""
+
+
+class MetadataMismatch(InputFault):
+    """What an uploader or a template says of the cube does not fit it."""
+
+
+class NeedsConversion(DomainError):
+    """A change of metadata that the stored values' statistics and overviews depend on."""
 
 
 class UploadInterrupted(DomainError):
@@ -77,6 +109,8 @@ PROBLEMS: ProblemTable = {
     MissingHeader: ProblemType(422, "missing-header", "The header file is missing"),
     MissingData: ProblemType(422, "missing-data", "The data file is missing"),
     HeaderMismatch: ProblemType(422, "header-mismatch", "The header does not fit the data"),
+    MissingReference: ProblemType(422, "missing-reference", "A reference is missing"),
+    ReferenceMismatch: ProblemType(422, "reference-mismatch", "A reference does not fit the scene"),
     TruncatedFile: ProblemType(422, "truncated-file", "The file is truncated or damaged"),
     UnsupportedFormat: ProblemType(422, "unsupported-format", "Not supported"),
     VariableNeeded: ProblemType(422, "variable-needed", "It is not clear which array to store"),
@@ -85,6 +119,12 @@ PROBLEMS: ProblemTable = {
         422, "external-reference", "The file points to another file, which is not read"
     ),
     NoValidData: ProblemType(422, "no-valid-data", "No valid pixel"),
+    SourceNotAllowed: ProblemType(422, "source-not-allowed", "Not to be fetched from there"),
+    SourceRefused: ProblemType(422, "source-refused", "There is no such file to fetch"),
+    SourceUnavailable: ProblemType(422, "source-unavailable", "The file cannot be fetched"),
+    NotRestorable: ProblemType(409, "not-restorable", "No original files are kept"),
+    MetadataMismatch: ProblemType(422, "metadata-mismatch", "The metadata do not fit the cube"),
+    NeedsConversion: ProblemType(409, "needs-conversion", "Only another conversion changes this"),
     UploadInterrupted: ProblemType(400, "upload-interrupted", "The upload broke off"),
     TransferLocked: ProblemType(423, "transfer-locked", "Another request is sending"),
     WrongVersion: ProblemType(412, "wrong-tus-version", "This version of tus is not spoken"),

@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from hsis.contracts.ids import id_from_filename
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Calibration, DeclaredFile, UploadRequest
 from hsis.errors import Conflict, InvalidInput
 from hsis_ingest import repository, uploads
@@ -131,7 +132,15 @@ def _merged(found: UploadRow, request: UploadRequest) -> UploadRequest:
         calibration=found.calibration
         if request.calibration is Calibration.NONE
         else request.calibration,
+        metadata=_said(found, request),
     )
+
+
+def _said(found: UploadRow, request: UploadRequest) -> CubeMetadata | None:
+    """What the group's files say of the cube, field by field."""
+    if request.metadata is None or found.metadata is None:
+        return request.metadata or found.metadata
+    return CubeMetadata.model_validate(found.metadata.said() | request.metadata.said())
 
 
 async def _change(
@@ -159,3 +168,4 @@ async def _change(
         )
     except asyncpg.UniqueViolationError:
         raise repository.item_taken(merged.collection, item) from None
+    await repository.note_metadata(db, upload, merged.metadata)

@@ -1,17 +1,17 @@
 """The STAC Item of a converted upload."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from hsis.contracts.blobs import raw_prefix
-from hsis.cube.layout import CubeInfo
+from hsis.cube.acquisition import item_properties
 from hsis.cube.stac import ItemParts, item_document
 from hsis_ingest.footprint import footprint
-from hsis_ingest.formats.source import Outline
+from hsis_ingest.formats.source import NO_PROPERTIES, Outline
+from hsis_ingest.given import SOURCES_PROPERTY, Described, footprint_of
 from hsis_ingest.rows import StoredFile, UploadRow
 
+PROCESSING_LEVEL = "processing:level"
 UPLOAD_PROPERTY = "hsi:upload"
 SHA256_MULTIHASH = "1220"
 """Multihash prefix: SHA-256, 32 bytes."""
@@ -29,31 +29,39 @@ MEDIA_TYPES = {
 
 def item_of(
     upload: UploadRow,
-    info: CubeInfo,
-    acquired_at: datetime | None,
+    described: Described,
     format_name: str,
     outline: Outline | None = None,
+    properties: Mapping[str, Any] = NO_PROPERTIES,
 ) -> dict[str, Any]:
     """The Item; the same for every attempt at the same upload."""
+    info, known = described.info, described.acquisition
+    said = {SOURCES_PROPERTY: dict(described.sources)} if described.sources else {}
     return item_document(
         ItemParts(
             collection=upload.collection,
             item=upload.item,
             info=info,
-            footprint=footprint(info, outline),
-            acquired_at=acquired_at,
+            footprint=footprint_of(known) or footprint(info, outline),
+            acquired_at=known.acquired_at,
             created_at=upload.created_at,
-            properties={UPLOAD_PROPERTY: str(upload.id), "hsi:source_format": format_name},
-            assets=_originals(upload.collection, str(upload.id), upload.files),
-            extensions=("file",),
+            properties={
+                UPLOAD_PROPERTY: str(upload.id),
+                "hsi:source_format": format_name,
+                **properties,
+                **said,
+                **item_properties(known),
+            },
+            assets=_originals(upload.originals_prefix, upload.files),
+            extensions=("file", "processing") if PROCESSING_LEVEL in properties else ("file",),
         )
     )
 
 
-def _originals(collection: str, upload: str, files: Sequence[StoredFile]) -> dict[str, Any]:
+def _originals(prefix: str, files: Sequence[StoredFile]) -> dict[str, Any]:
     return {
         f"original-{number}": {
-            "href": "/blobs/" + quote(raw_prefix(collection, upload) + file.name, safe="/"),
+            "href": "/blobs/" + quote(prefix + file.name, safe="/"),
             "type": MEDIA_TYPES.get(
                 file.name.rpartition(".")[2].lower(), "application/octet-stream"
             ),

@@ -1,10 +1,12 @@
 """All SQL of uploads and their files. Times are the database's own."""
 
+import json
 from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import UploadRequest
 from hsis.errors import Conflict, NotFound
 from hsis_ingest.rows import UploadRow, upload_of
@@ -27,8 +29,9 @@ async def create(
     try:
         await db.execute(
             "INSERT INTO uploads (id, collection, item, axes, variable, rows, columns, expires_at,"
-            " owner, group_name, named)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9, $10, $11)",
+            " owner, group_name, named, calibration)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9, $10, $11,"
+            " $12)",
             upload,
             request.collection,
             item,
@@ -40,9 +43,11 @@ async def create(
             owner,
             group,
             request.id is not None,
+            request.calibration,
         )
     except asyncpg.UniqueViolationError:
         raise item_taken(request.collection, item) from None
+    await note_metadata(db, upload, request.metadata)
     await db.executemany(
         "INSERT INTO files (upload, position, name, declared_size) VALUES ($1, $2, $3, $4)",
         [(upload, place, file.name, file.size) for place, file in enumerate(request.files)],
@@ -55,6 +60,16 @@ def item_taken(collection: str, item: str) -> Conflict:
         f"Another upload is making the item {item!r} in {collection!r}; "
         "wait for it, delete it, or give another id."
     )
+
+
+async def note_metadata(
+    db: asyncpg.Connection, upload: UUID, metadata: CubeMetadata | None
+) -> None:
+    """Keep what the uploader says of the cube, in place of what was said before."""
+    if metadata is not None:
+        await db.execute(
+            "UPDATE uploads SET metadata = $2 WHERE id = $1", upload, json.dumps(metadata.said())
+        )
 
 
 async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> UploadRow:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from hsis.contracts.access import Role
 from hsis.contracts.ids import ResourceId
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Filename, Upload, UploadRequest
 from hsis.errors import InvalidInput
 from hsis.service.postgres import transaction
@@ -22,6 +23,12 @@ class UploadList(BaseModel):
     """Uploads, the newest first."""
 
     uploads: list[Upload]
+
+
+class RetryRequest(BaseModel):
+    """What is to be different this time."""
+
+    metadata: CubeMetadata | None = None
 
 
 @router.post("", status_code=201)
@@ -73,10 +80,13 @@ async def put_file(
 
 
 @router.post("/{upload}/retry")
-async def retry_upload(state: AppState, caller: RequiredCaller, upload: UUID) -> Upload:
-    """Convert a failed upload again whose files are kept, as `expires_at` tells."""
+async def retry_upload(
+    state: AppState, caller: RequiredCaller, upload: UUID, request: RetryRequest | None = None
+) -> Upload:
+    """Convert a failed upload again whose files are kept, as `expires_at` tells; with other
+    metadata where these did not fit the cube."""
     await uploads.visible(state, caller, upload, Role.EDITOR)
-    return await uploads.retry(state, upload)
+    return await uploads.retry(state, upload, request.metadata if request else None)
 
 
 @router.delete("/{upload}", status_code=204)

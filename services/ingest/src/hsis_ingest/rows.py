@@ -9,7 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
-from hsis.contracts.uploads import ReceivedFile, Upload, UploadState
+from hsis.contracts.blobs import raw_prefix
+from hsis.contracts.metadata import CubeMetadata
+from hsis.contracts.uploads import Calibration, ReceivedFile, Upload, UploadState
 from hsis.errors import Problem
 
 
@@ -17,18 +19,26 @@ from hsis.errors import Problem
 class StoredFile:
     """A file of an upload. `size` and `sha256` are of the bytes stored, None before.
 
-    `sha256` of a file that is stored may still be to compute.
+    `sha256` of a file that is stored may still be to compute. `source` is where ingest fetches it
+    itself: a URL, or `blob:` and a key; `fetched` says how many bytes are here.
     """
 
     name: str
     declared_size: int | None
     size: int | None
     sha256: str | None
+    source: str | None = None
+    source_etag: str | None = None
+    fetched: int = 0
 
     @property
     def received(self) -> bool:
         """Whether it is stored whole."""
         return self.size is not None
+
+    def told_source(self) -> str | None:
+        """Its source without what may be a secret."""
+        return None if self.source is None else self.source.removeprefix("blob:").split("?")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,8 @@ class UploadRow:
     """An upload as the database has it.
 
     `owner` is None where it was announced; else it is whose first file made it. `named` is False
-    where the item is called after a file.
+    where the item is called after a file. `originals` is the upload that the files of a restored
+    item came with, `trash_entry` the entry that keeps them meanwhile.
     """
 
     id: UUID
@@ -46,6 +57,8 @@ class UploadRow:
     variable: str | None
     rows: int | None
     columns: int | None
+    calibration: Calibration
+    metadata: CubeMetadata | None
     state: UploadState
     progress: float
     attempts: int
@@ -58,6 +71,26 @@ class UploadRow:
     group_name: str | None
     named: bool
     files: tuple[StoredFile, ...]
+    originals: UUID | None = None
+    trash_entry: UUID | None = None
+
+    @property
+    def originals_prefix(self) -> str:
+        """Where its files lie: those of a restored item still where they were uploaded to."""
+        return raw_prefix(self.collection, str(self.originals or self.id))
+
+    @property
+    def fetching(self) -> bool:
+        """Whether files are still missing that ingest fetches itself."""
+        missing = any(file.source is not None and not file.received for file in self.files)
+        return self.state is UploadState.RECEIVING and missing
+
+    def _fetched_part(self) -> float:
+        """Of the bytes of files whose size is known before, 0 to 1."""
+        known = [file for file in self.files if file.declared_size is not None]
+        total = sum(file.declared_size or 0 for file in known)
+        here = sum(file.fetched if file.size is None else file.size for file in known)
+        return min(1.0, here / total) if total and len(known) == len(self.files) else 0.0
 
     def told(self) -> Upload:
         """What its users see."""
@@ -65,17 +98,18 @@ class UploadRow:
             id=str(self.id),
             collection=self.collection,
             item=self.item,
-            state=self.state,
+            state=UploadState.FETCHING if self.fetching else self.state,
             files=[
                 ReceivedFile(
                     name=file.name,
                     size=file.declared_size if file.size is None else file.size,
                     received=file.received,
                     sha256=file.sha256,
+                    source=file.told_source(),
                 )
                 for file in self.files
             ],
-            progress=self.progress,
+            progress=self._fetched_part() if self.fetching else self.progress,
             attempts=self.attempts,
             error=self.error,
             created_at=self.created_at,
@@ -86,6 +120,7 @@ class UploadRow:
 def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow:
     """The typed form of a row and its files' rows."""
     error: Any = row["error"]
+    said: str | None = row["metadata"]
     return UploadRow(
         id=row["id"],
         collection=row["collection"],
@@ -94,6 +129,8 @@ def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow
         variable=row["variable"],
         rows=row["rows"],
         columns=row["columns"],
+        calibration=Calibration(row["calibration"]),
+        metadata=CubeMetadata.model_validate_json(said) if said is not None else None,
         state=UploadState(row["state"]),
         progress=row["progress"],
         attempts=row["attempts"],
@@ -106,7 +143,17 @@ def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow
         group_name=row["group_name"],
         named=row["named"],
         files=tuple(
-            StoredFile(file["name"], file["declared_size"], file["size"], file["sha256"])
+            StoredFile(
+                name=file["name"],
+                declared_size=file["declared_size"],
+                size=file["size"],
+                sha256=file["sha256"],
+                source=file["source"],
+                source_etag=file["source_etag"],
+                fetched=file["fetched"],
+            )
             for file in files
         ),
+        originals=row["originals"],
+        trash_entry=row["trash_entry"],
     )

@@ -18,6 +18,7 @@ from hsis_ingest import groups, repository, sending, transfer_repository, transf
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.state import State
 from hsis_ingest.transfer_rows import NewTransfer, TransferKind, TransferRow
+from hsis_ingest.tus_headers import metadata_of
 
 LOOK_S = 0.2
 GIVE_WAY_S = 2.0
@@ -229,6 +230,9 @@ def request_of(new: NewFile) -> UploadRequest:
         for key in ("collection", "id", "axes", "variable", "rows", "columns", "calibration")
         if values.get(key)
     }
+    said = metadata_of(values)
+    if said:
+        fields["metadata"] = said
     try:
         file = DeclaredFile(name=values["filename"], size=new.length)
         return UploadRequest(files=[file], **fields)

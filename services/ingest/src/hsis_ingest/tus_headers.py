@@ -2,12 +2,27 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from hsis.errors import InvalidInput
 
 MAX_METADATA = 8192
 MAX_DIGITS = 18
+PLAIN_METADATA = (
+    "wavelengths_file",
+    "wavelength_unit",
+    "unit",
+    "sensor",
+    "platform",
+    "scale",
+    "offset",
+    "nodata",
+    "datetime",
+    "license",
+)
+"""Fields of CubeMetadata that are keys of Upload-Metadata too."""
 
 
 def count(headers: Mapping[str, str], name: str) -> int:
@@ -41,3 +56,24 @@ def parse_metadata(header: str | None) -> dict[str, str]:
         except (binascii.Error, ValueError):
             raise InvalidInput(f"The value of {key!r} in Upload-Metadata is no Base64.") from None
     return values
+
+
+def metadata_of(values: Mapping[str, str]) -> dict[str, Any]:
+    """What is said of the cube: the JSON object `metadata`, and the keys of PLAIN_METADATA.
+
+    InvalidInput where `metadata` is no JSON object; the fields are not checked here.
+    """
+    plain = {key: values[key] for key in PLAIN_METADATA if values.get(key)}
+    if not values.get("metadata"):
+        return plain
+    try:
+        said = json.loads(values["metadata"], parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidInput("`metadata` in Upload-Metadata is no JSON.") from None
+    if not isinstance(said, dict):
+        raise InvalidInput("`metadata` in Upload-Metadata is no JSON object.")
+    return said | plain
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import UUID
@@ -12,11 +12,15 @@ from starlette.requests import ClientDisconnect
 from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.ids import id_from_filename
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Upload, UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge, Unauthenticated
 from hsis.service.postgres import transaction
-from hsis_ingest import repository
+from hsis_ingest import fetch_queue, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
+from hsis_ingest.fetch_queue import FetchedFrom
+from hsis_ingest.formats.captures import Part, part_of
+from hsis_ingest.given import check_said, check_table
 from hsis_ingest.leases import while_leased
 from hsis_ingest.rows import StoredFile, UploadRow
 from hsis_ingest.state import State
@@ -26,10 +30,14 @@ AXES = {"".join(sorted("byx")), "".join(sorted("yx"))}
 
 
 async def announce(
-    state: State, caller: Caller, request: UploadRequest, key: UUID | None = None
+    state: State,
+    caller: Caller,
+    request: UploadRequest,
+    key: UUID | None = None,
+    sources: Sequence[FetchedFrom] = (),
 ) -> Upload:
     """A new upload, or the one that this caller announced with the same `key`. The collection is
-    made, private and the caller's, where there is none.
+    made, private and the caller's, where there is none. Files that have `sources` are fetched.
 
     InvalidInput for a request that cannot be, TooLarge over max_upload_bytes, Conflict where the
     item exists or another upload is making it; Forbidden or NotFound by the caller's role.
@@ -38,9 +46,11 @@ async def announce(
     if key is not None:
         with suppress(NotFound):
             return _announced_before(await visible(state, caller, upload, Role.EDITOR), request)
+    check_table(request)
     item = await require_free_item(state, caller, request)
     async with transaction(state.pool) as db:
         await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
+        await fetch_queue.note_sources(db, upload, sources)
         return (await repository.find(db, upload)).told()
 
 
@@ -63,10 +73,21 @@ async def require_free_item(state: State, caller: Caller, request: UploadRequest
     try:
         await state.catalog.item(request.collection, item, token=caller.token)
     except NotFound:
+        await _require_replaceable(state, caller, request.collection, item)
         return item
     raise Conflict(
         f"The item {item!r} exists in {request.collection!r}; remove it or give another id."
     )
+
+
+async def _require_replaceable(state: State, caller: Caller, collection: str, item: str) -> None:
+    """Conflict where the trash keeps a cube of that id which no original files could make again."""
+    trash = await state.catalog.trash(collection, item=item, token=caller.token)
+    if any(entry.cube_kept and not entry.originals for entry in trash.entries):
+        raise Conflict(
+            f"The trash of {collection!r} keeps the only copy of a computed item {item!r}; "
+            "restore or purge it, or give another id."
+        )
 
 
 async def visible(state: State, caller: Caller | None, upload: UUID, role: Role) -> UploadRow:
@@ -93,7 +114,7 @@ async def receive(
     client goes away.
     """
     file = announced(found, name)
-    allowed = _allowed(state, found, file)
+    allowed = bytes_allowed(state, found, file)
     if length is not None and file.declared_size not in {None, length}:
         raise InvalidInput(f"{name} was announced with {file.declared_size} bytes, not {length}.")
     if length is not None and length > allowed:
@@ -105,7 +126,7 @@ async def receive(
             raise Conflict(f"{name} is stored already, or another request is just sending it.")
     try:
         return await while_leased(
-            _store(state, found, file, token, body, allowed),
+            store_file(state, found, file, token, body, allowed),
             partial(_renew, state, found.id, name, token),
             lease_s,
         )
@@ -127,16 +148,21 @@ async def give_up(state: State, upload: UUID) -> None:
         await repository.discard(db, upload)
 
 
-async def retry(state: State, upload: UUID) -> Upload:
-    """Queue a failed upload again; Conflict where its files are not kept any more."""
+async def retry(state: State, upload: UUID, metadata: CubeMetadata | None = None) -> Upload:
+    """Queue a failed upload again; Conflict where its files are not kept any more.
+
+    `metadata` takes the place of what was said of the cube before.
+    """
+    check_said(metadata)
     async with transaction(state.pool) as db:
+        await repository.note_metadata(db, upload, metadata)
         await repository.requeue(db, upload)
         found = await repository.find(db, upload)
     state.queue_filled.set()
     return found.told()
 
 
-async def _store(
+async def store_file(
     state: State,
     found: UploadRow,
     file: StoredFile,
@@ -144,6 +170,7 @@ async def _store(
     body: AsyncIterator[bytes],
     allowed: int,
 ) -> Upload:
+    """Store a file whose lease is held, while it comes; see `receive`."""
     digest = hashlib.sha256()
     size = 0
 
@@ -196,13 +223,15 @@ def announced(found: UploadRow, name: str) -> StoredFile:
     if found.state is not UploadState.RECEIVING:
         raise Conflict(f"The upload is {found.state}: it takes no more files.")
     for file in found.files:
+        if file.name == name and file.source is not None:
+            raise Conflict(f"{name} is fetched from {file.told_source()}; it is not to be sent.")
         if file.name == name:
             return file
     names = ", ".join(file.name for file in found.files)
     raise NotFound(f"{name!r} was not announced; the files are {names}.")
 
 
-def _allowed(state: State, found: UploadRow, file: StoredFile) -> int:
+def bytes_allowed(state: State, found: UploadRow, file: StoredFile) -> int:
     """Bytes that this file may have beside the others."""
     others = sum(other.size or 0 for other in found.files if other.name != file.name)
     return max(0, state.settings.max_upload_bytes - others)
@@ -233,12 +262,16 @@ def check_request(request: UploadRequest, max_bytes: int) -> None:
         )
     if (request.rows is None) != (request.columns is None):
         raise InvalidInput("`rows` and `columns` go together.")
+    check_said(request.metadata)
 
 
 def data_name(request: UploadRequest) -> str:
-    """The file that the item is named after: the first that is no header."""
-    names = [file.name for file in request.files]
-    return next((name for name in names if not name.lower().endswith(".hdr")), names[0])
+    """The file that the item is named after: the first that is no header, rather the scene than a
+    reference of it."""
+    table = request.metadata and request.metadata.wavelengths_file
+    names = [file.name for file in request.files if file.name != table] or [table or ""]
+    data = [name for name in names if not name.lower().endswith(".hdr")] or names
+    return next((name for name in data if part_of(name) is Part.SCENE), data[0])
 
 
 async def require_collection(state: State, caller: Caller, collection: str) -> None:

@@ -15,7 +15,6 @@ import asyncpg
 
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import raw_prefix
 from hsis.errors import (
     COMMON_PROBLEMS,
     Conflict,
@@ -35,7 +34,7 @@ from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
-from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost
+from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost, MetadataMismatch
 from hsis_ingest.leases import while_leased
 from hsis_ingest.registration import UPLOAD_PROPERTY
 from hsis_ingest.rows import UploadRow
@@ -47,6 +46,7 @@ FINAL = (InputFault, InvalidInput, TooLarge, Conflict)
 """Faults that another attempt does not cure."""
 AWAY = (Unavailable, Unauthenticated, Forbidden)
 """What is wrong with the platform and not with the upload."""
+KEPT = "The files are kept for a while: POST to the upload's /retry with other `metadata`."
 INTERNAL = ProblemType(500, "internal", "Something failed inside")
 
 
@@ -148,6 +148,7 @@ class Worker:
                 self._executor,
                 self._settings,
                 partial(self._progress, token),
+                await self._catalog.template(upload.collection),
             )
             document = await conversion.run()
             await self._progress(token, 0.99)
@@ -157,6 +158,8 @@ class Worker:
                 # An answer that was lost on its way makes our own item look like another's.
                 if not await self._registered(upload):
                     raise
+        if upload.trash_entry is not None:
+            await self._catalog.forget_converted(upload.collection, upload.trash_entry)
         async with transaction(self._pool) as db:
             if not await queue.succeed(db, token):
                 raise LeaseLost
@@ -169,7 +172,7 @@ class Worker:
             sha256 = file.sha256
             if sha256 is None:
                 digest = hashlib.sha256()
-                key = raw_prefix(upload.collection, str(upload.id)) + file.name
+                key = upload.originals_prefix + file.name
                 async for piece in self._storage.stream(key):
                     await asyncio.to_thread(digest.update, piece)
                 sha256 = digest.hexdigest()
@@ -208,6 +211,13 @@ class Worker:
             logger.warning("the conversion waits: %s", error.detail, extra=extra)
             async with transaction(self._pool) as db:
                 await queue.give_back(db, token, settings.outage_delay_s)
+            return
+        if isinstance(error, MetadataMismatch):  # the files are not at fault, and are kept
+            logger.warning("the metadata do not fit the cube", extra=extra)
+            told = problem_for(MetadataMismatch(f"{error.detail} {KEPT}"))
+            async with transaction(self._pool) as db:
+                await queue.fail(db, token, told, settings.upload_ttl_s)
+            await self._cleaner.release_item(upload)
             return
         if isinstance(error, FINAL):
             logger.warning("the conversion failed", extra=extra)

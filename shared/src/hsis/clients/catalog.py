@@ -7,8 +7,10 @@ from uuid import UUID
 
 from hsis.clients.base import BaseClient
 from hsis.contracts.access import Access, TokenAnswer
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
 from hsis.contracts.trash import TrashEntry, TrashPage
+from hsis.errors import NotFound
 
 StacObject = dict[str, Any]
 """A STAC Item, Collection or ItemCollection as plain JSON."""
@@ -148,6 +150,37 @@ class CatalogClient(BaseClient):
             "POST", "/spectra", json=spectrum.model_dump(mode="json"), token=token
         )
         return Spectrum.model_validate_json(response.content)
+
+    async def template(self, collection: str, *, token: str | None = None) -> CubeMetadata | None:
+        """What is said of every cube of a collection that neither its files nor its uploader say;
+        None where there is no template, or the collection cannot be seen."""
+        try:
+            response = await self._request(
+                "GET", _collection(collection) + "/template", token=token
+            )
+        except NotFound:
+            return None
+        return CubeMetadata.model_validate_json(response.content)
+
+    async def set_template(
+        self, collection: str, template: CubeMetadata, *, token: str | None = None
+    ) -> CubeMetadata:
+        """Set a collection's template in place of any before. For its owners."""
+        response = await self._request(
+            "PUT", _collection(collection) + "/template", json=template.said(), token=token
+        )
+        return CubeMetadata.model_validate_json(response.content)
+
+    async def remove_template(self, collection: str, *, token: str | None = None) -> None:
+        """Remove a collection's template; NotFound where it has none."""
+        await self._request("DELETE", _collection(collection) + "/template", token=token)
+
+    async def replace_item(
+        self, collection: str, item: StacObject, *, token: str | None = None
+    ) -> StacObject:
+        """Replace an item's document; NotFound where there is none."""
+        response = await self._request("PUT", _item(collection, item["id"]), json=item, token=token)
+        return dict(response.json())
 
     async def removed_items(
         self, collection: str | None = None, item: str | None = None

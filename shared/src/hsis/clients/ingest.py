@@ -10,6 +10,7 @@ import httpx
 
 from hsis.clients.base import OUTAGE_S, BaseClient, patiently
 from hsis.contracts.trash import RestoreRequest
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import IngestRequest, Upload, UploadRequest
 
 POLL_S = 0.5
@@ -131,9 +132,15 @@ class IngestClient(BaseClient):
         )
         return [Upload.model_validate(upload) for upload in response.json()["uploads"]]
 
-    async def retry(self, upload: str, *, token: str | None = None) -> Upload:
-        """Convert a failed upload again; Conflict where its files are not kept any more."""
-        response = await self._request("POST", f"/uploads/{upload}/retry", token=token)
+    async def retry(
+        self, upload: str, metadata: CubeMetadata | None = None, *, token: str | None = None
+    ) -> Upload:
+        """Convert a failed upload again; Conflict where its files are not kept any more.
+
+        `metadata` takes the place of what was said of the cube before.
+        """
+        changed = {} if metadata is None else {"json": {"metadata": metadata.said()}}
+        response = await self._request("POST", f"/uploads/{upload}/retry", token=token, **changed)
         return Upload.model_validate_json(response.content)
 
     async def restore(self, request: RestoreRequest, *, token: str | None = None) -> Upload:

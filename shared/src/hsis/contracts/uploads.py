@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from hsis.contracts.ids import ResourceId
+from hsis.contracts.metadata import CubeMetadata
 from hsis.errors import Problem
 
 Filename = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,255}$")]
@@ -17,6 +18,7 @@ class UploadState(StrEnum):
     """Where an upload stands. The last two are final."""
 
     RECEIVING = "receiving"
+    FETCHING = "fetching"
     QUEUED = "queued"
     CONVERTING = "converting"
     SUCCEEDED = "succeeded"
@@ -28,6 +30,16 @@ class UploadState(StrEnum):
         return self in {UploadState.SUCCEEDED, UploadState.FAILED}
 
 
+class Calibration(StrEnum):
+    """What is computed of a raw scene while it is stored.
+
+    `reflectance` needs the scene's white and dark references in the upload.
+    """
+
+    NONE = "none"
+    REFLECTANCE = "reflectance"
+
+
 class DeclaredFile(BaseModel):
     """A file that the client is about to send."""
 
@@ -35,8 +47,15 @@ class DeclaredFile(BaseModel):
     size: int | None = Field(default=None, ge=0, description="Bytes, where known")
 
 
-class UploadRequest(BaseModel):
-    """What to store and how to read it. Files that belong together (data and header) go together.
+class OnDuplicate(StrEnum):
+    """What is done where an item of the same originals is in the collection already."""
+
+    SHARE = "share"
+    REFUSE = "refuse"
+
+
+class UploadOptions(BaseModel):
+    """Where to store a cube and how to read its files.
 
     `axes` names the axes of an array without names, slowest first in the order that the reader of
     the format shows it (`yxb` when not given); a two-dimensional array of pixels by bands takes
@@ -45,11 +64,52 @@ class UploadRequest(BaseModel):
 
     collection: ResourceId
     id: ResourceId | None = Field(default=None, description="Item id; made of the name if absent")
-    files: list[DeclaredFile] = Field(min_length=1)
     axes: Axes | None = None
     variable: str | None = Field(default=None, max_length=256)
     rows: int | None = Field(default=None, ge=1)
     columns: int | None = Field(default=None, ge=1)
+    calibration: Calibration = Calibration.NONE
+    metadata: CubeMetadata | None = Field(
+        default=None, description="What is known of the cube; it wins over what the files say"
+    )
+
+
+class UploadRequest(UploadOptions):
+    """What to store and how to read it. Files that belong together (data and header) go together."""
+
+    files: list[DeclaredFile] = Field(min_length=1)
+
+
+class FileSource(BaseModel):
+    """Where ingest finds a file by itself: a URL, or a blob that the caller may read.
+
+    A plain text is taken too: a URL where it has `://`, else a blob.
+    """
+
+    url: str | None = Field(default=None, max_length=4096, description="http or https")
+    blob: str | None = Field(
+        default=None, max_length=1024, description="Key in the store, such as `raw/<collection>/…`"
+    )
+    name: Filename | None = Field(default=None, description="Its last part if absent")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return {"url" if "://" in value else "blob": value}
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.url is None) == (self.blob is None):
+            raise ValueError("a source is either `url` or `blob`")
+        return self
+
+
+class IngestRequest(UploadOptions):
+    """What ingest is to fetch by itself and store: the files of one cube, its header too."""
+
+    sources: list[FileSource] = Field(min_length=1)
 
 
 class ReceivedFile(BaseModel):
@@ -59,6 +119,9 @@ class ReceivedFile(BaseModel):
     size: int | None = Field(default=None, description="Declared size in bytes, where declared")
     received: bool = False
     sha256: str | None = Field(default=None, description="Of the bytes received, hexadecimal")
+    source: str | None = Field(
+        default=None, description="Where ingest fetches it: a URL without its query, or a key"
+    )
 
 
 class Upload(BaseModel):
@@ -69,7 +132,7 @@ class Upload(BaseModel):
     item: str
     state: UploadState
     files: list[ReceivedFile]
-    progress: float = Field(default=0.0, ge=0, le=1, description="Of the conversion")
+    progress: float = Field(default=0.0, ge=0, le=1, description="Of fetching or of the conversion")
     attempts: int = 0
     error: Problem | None = None
     created_at: datetime

@@ -1,4 +1,4 @@
-"""What is known of a cube beside its values and bands: when, where and with what it was measured."""
+"""What is known of a cube beside its values and bands: when, where, with what it was measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,0 +1,196 @@
+"""What an uploader, a file and a collection's template say of a cube, made one."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from hsis.contracts.metadata import CubeMetadata
+from hsis.contracts.places import geometry_of
+from hsis.contracts.uploads import UploadRequest
+from hsis.cube.acquisition import Acquisition
+from hsis.cube.band_table import parse_band_table
+from hsis.cube.layout import CubeInfo
+from hsis.cube.stac import Footprint
+from hsis.errors import InvalidInput
+from hsis_ingest.errors import MetadataMismatch
+
+SOURCES_PROPERTY = "hsi:metadata_from"
+PER_BAND = {
+    "wavelengths": "wavelengths_nm",
+    "fwhm": "fwhm_nm",
+    "good_bands": "good_bands",
+    "band_names": "band_names",
+}
+"""The lists of CubeMetadata, and what CubeInfo calls them."""
+OF_INFO = (*PER_BAND, "unit", "scale", "offset", "nodata")
+OF_ACQUISITION = ("sensor", "platform", "datetime", "license", "place", "properties")
+FIELDS = (*OF_INFO, *OF_ACQUISITION)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A cube's description, what else is known of it, and of which fields it is not the file that
+    says them: `upload` or `template`, by field."""
+
+    info: CubeInfo
+    acquisition: Acquisition
+    sources: Mapping[str, str]
+
+
+def describe(
+    info: CubeInfo,
+    acquired_at: datetime | None,
+    given: CubeMetadata,
+    template: CubeMetadata,
+    *,
+    located: bool,
+) -> Described:
+    """The description of a cube that a file describes as `info`.
+
+    What the uploader says goes before what the file says; the template counts where neither says
+    anything. `located` is whether the file says where the cube lies. MetadataMismatch where what
+    is given does not fit the cube.
+    """
+    of_file = _said_by_file(info, acquired_at, located)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, said in (("template", template), ("upload", given)):
+        for name in FIELDS:
+            value = getattr(said, name)
+            if value is None or (source == "template" and name in of_file):
+                continue
+            check(info, name, value, f"`{name}` of the {_told(source)}")
+            values[name] = _merged(values.get(name), in_store(said, name, info))
+            sources[name] = source
+    known = Acquisition(
+        acquired_at=values.get("datetime", acquired_at),
+        sensor=values.get("sensor"),
+        platform=values.get("platform"),
+        license=values.get("license"),
+        properties=values.get("properties", {}),
+    )
+    if "place" in values:
+        geometry, bbox = geometry_of(values["place"])
+        known = dataclasses.replace(known, geometry=geometry, bbox=bbox)
+    changes = {PER_BAND.get(name, name): values[name] for name in OF_INFO if name in values}
+    return Described(dataclasses.replace(info, **changes), known, sources)
+
+
+def check(info: CubeInfo, name: str, value: Any, what: str) -> None:
+    """MetadataMismatch where a field of CubeMetadata, `what` in the message, does not fit."""
+    if name in PER_BAND and len(value) != info.bands:
+        raise MetadataMismatch(
+            f"{what} has {len(value)} values; the cube has {info.bands} bands, and one each is "
+            "right."
+        )
+    if name == "band_names" and len(set(value)) != len(value):
+        raise MetadataMismatch(f"{what} has a name twice; names of their own are right.")
+    if name == "nodata" and not representable(value, info.dtype):
+        raise MetadataMismatch(
+            f"{what} is {value:g}, which no value of the type {info.dtype.name} is; "
+            f"{_range(info.dtype)} is right."
+        )
+    if name == "place" and gridded(info):
+        raise MetadataMismatch(
+            f"{what}: the cube lies on a grid of its own on the earth; leave `place` out."
+        )
+
+
+def in_store(said: CubeMetadata, name: str, info: CubeInfo) -> Any:
+    """A field's value as a cube stores it: lengths in nm, lists as tuples, nodata of its type."""
+    if name in {"wavelengths", "fwhm"}:
+        return getattr(said, PER_BAND[name])
+    value = getattr(said, name)
+    if name == "nodata" and info.dtype.kind == "f":
+        return float(info.dtype.type(value))
+    return tuple(value) if name in PER_BAND else value
+
+
+def check_said(said: CubeMetadata | None) -> None:
+    """InvalidInput where an uploader says a thing twice."""
+    if said is not None and said.wavelengths and said.wavelengths_file:
+        raise InvalidInput("metadata: `wavelengths` or `wavelengths_file`; one of them is right.")
+
+
+def check_table(request: UploadRequest) -> None:
+    """InvalidInput where the list of bands is not among the announced files, or is alone."""
+    table = request.metadata and request.metadata.wavelengths_file
+    names = [file.name for file in request.files]
+    if table and (table not in names or len(names) == 1):
+        raise InvalidInput(
+            f"metadata.wavelengths_file is {table!r}; a file of this upload beside the cube's is "
+            f"right: it has {', '.join(names)}."
+        )
+
+
+def footprint_of(known: Acquisition) -> Footprint | None:
+    """Where a user says that the cube lies."""
+    if known.geometry is None or known.bbox is None:
+        return None
+    return Footprint(dict(known.geometry), known.bbox)
+
+
+def gridded(info: CubeInfo) -> bool:
+    """Whether the cube has a grid on the earth."""
+    return info.crs_wkt is not None and info.transform is not None
+
+
+def representable(value: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a value of that type, or its real part, can be this one."""
+    if dtype.kind in "fc":
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return math.isfinite(value) and value.is_integer() and limits.min <= value <= limits.max
+
+
+def with_table(given: CubeMetadata, content: bytes, name: str) -> CubeMetadata:
+    """What an uploader says together with the list of bands in the file that it names; what is
+    said outright wins. MetadataMismatch where the file is no such list."""
+    try:
+        table = parse_band_table(content, name)
+    except InvalidInput as error:
+        raise MetadataMismatch(error.detail) from None
+    return given.model_copy(
+        update={
+            "wavelengths": table.wavelengths,
+            "wavelength_unit": given.wavelength_unit or table.unit,
+            "fwhm": given.fwhm or table.fwhm,
+            "good_bands": given.good_bands or table.good_bands,
+            "wavelengths_file": None,
+        }
+    )
+
+
+def _said_by_file(info: CubeInfo, acquired_at: datetime | None, located: bool) -> set[str]:
+    found = {name for name, own in PER_BAND.items() if getattr(info, own) is not None}
+    if info.scale != 1 or info.offset != 0:
+        found |= {"scale", "offset"}
+    for name, said in (
+        ("unit", info.unit is not None),
+        ("nodata", info.nodata is not None),
+        ("datetime", acquired_at is not None),
+        ("place", located),
+    ):
+        if said:
+            found.add(name)
+    return found
+
+
+def _merged(before: Any, value: Any) -> Any:
+    """Free properties of a template and an upload go together."""
+    return before | value if isinstance(before, dict) and isinstance(value, dict) else value
+
+
+def _told(source: str) -> str:
+    return "collection's template" if source == "template" else "upload's metadata"
+
+
+def _range(dtype: np.dtype[Any]) -> str:
+    if dtype.kind in "fc":
+        return f"at most {np.finfo(dtype).max:g}"
+    return f"an integer from {np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
