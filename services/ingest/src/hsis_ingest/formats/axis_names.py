@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from hsis.envi import NANOMETRES, guessed_unit
 from hsis_ingest.errors import HeaderMismatch
-from hsis_ingest.formats.envi_header import NANOMETRES, guessed_unit
 
 WAVELENGTH_NAMES = frozenset(
     {"wavelength", "wavelengths", "wavelength_nm", "lambda", "wl", "band_wavelength",

@@ -4,8 +4,9 @@ import dataclasses
 
 from hsis.cube.classes import CubeClass, numbered_classes
 from hsis.cube.layout import CubeInfo
+from hsis.envi import listed
 from hsis_ingest.errors import HeaderMismatch, UnsupportedFormat
-from hsis_ingest.formats.envi_header import EnviHeader, listed
+from hsis_ingest.formats.envi_header import EnviHeader
 
 FILE_TYPE = "envi classification"
 NO_CLASS = frozenset({"unclassified", "unlabelled", "unlabeled", "background", "none", "no data"})

@@ -2,32 +2,22 @@
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from hsis import envi
+from hsis.envi import decode, listed, nanometres
+from hsis.errors import InvalidInput
 from hsis_ingest.errors import HeaderMismatch, UnsupportedFormat
 
 MAX_HEADER_BYTES = 32 * 1024 * 1024
-MAGIC = "ENVI"
 DATA_TYPES = {
     1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 6: "c8", 9: "c16",
     12: "u2", 13: "u4", 14: "i8", 15: "u8",
 }  # fmt: skip
 AXES = {"bsq": "byx", "bil": "ybx", "bip": "yxb"}
-NANOMETRES = {
-    "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0, "nanometres": 1.0,
-    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3,
-    "micrometers": 1e3, "micrometre": 1e3, "micrometres": 1e3,
-    "mm": 1e6, "millimeter": 1e6, "millimeters": 1e6, "millimetre": 1e6, "millimetres": 1e6,
-    "cm": 1e7, "centimeters": 1e7, "m": 1e9, "meters": 1e9, "metres": 1e9,
-    "angstrom": 0.1, "angstroms": 0.1, "å": 0.1,
-}  # fmt: skip
-"""Nanometres in one of a unit, by its name in lower case."""
-NO_LENGTHS = frozenset({"wavenumber", "ghz", "mhz", "index"})
-"""ENVI's other units of the `wavelength` list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +66,7 @@ def parse_header(content: bytes, name: str) -> EnviHeader:
         raise HeaderMismatch(f"{name}: interleave = {interleave}; bsq, bil or bip is right.")
     _check_readable(fields, name)
     wavelengths = _numbers(fields, "wavelength", bands, name)
-    factor = _nanometres(fields, wavelengths)
+    factor = nanometres(fields.get("wavelength units", ""), wavelengths)
     fwhm = _numbers(fields, "fwhm", bands, name)
     flags = _numbers(fields, "bbl", bands, name)
     scale, value_offset = _scale(fields, bands, name)
@@ -98,61 +88,12 @@ def parse_header(content: bytes, name: str) -> EnviHeader:
     )
 
 
-def decode(content: bytes) -> str:
-    """The header's text: UTF-8, else Latin-1, which older programs write."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def parse_fields(text: str, name: str) -> dict[str, str]:
-    """Every key in lower case with single spaces, and its text; a list without its braces.
-
-    Lines that begin with `;` are comments. A key given twice keeps its last value.
-    HeaderMismatch where the text does not begin with ENVI or a brace stays open.
-    """
-    lines = iter(_joined(text.splitlines()))
-    if next(lines, "").strip() != MAGIC:
-        raise HeaderMismatch(f"{name} does not begin with a line `ENVI`.")
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line.lstrip().startswith(";") or "=" not in line:
-            continue
-        key, _, value = line.partition("=")
-        value = value.strip()
-        if value.startswith("{"):
-            parts = [value]
-            while "}" not in parts[-1]:
-                following = next(lines, None)
-                if following is None:
-                    raise HeaderMismatch(f"{name}: the brace after `{key.strip()} =` stays open.")
-                if not following.lstrip().startswith(";"):
-                    parts.append(following)
-            value = "\n".join(parts)[1:].rpartition("}")[0].strip()
-        fields[" ".join(key.lower().split())] = value
-    return fields
-
-
-def _joined(lines: list[str]) -> Iterator[str]:
-    """The lines, those that end in `=` with the one behind them if a brace opens there."""
-    waiting = ""
-    for line in lines:
-        if waiting and not line.lstrip().startswith("{"):
-            yield waiting
-            waiting = ""
-        if line.rstrip().endswith("=") and not line.lstrip().startswith(";"):
-            waiting = line
-        else:
-            yield waiting + line
-            waiting = ""
-    if waiting:
-        yield waiting
-
-
-def listed(value: str) -> list[str]:
-    """The entries of a list, without blanks around them."""
-    return [entry.strip() for entry in value.split(",")] if value.strip() else []
+    """As `hsis.envi.parse_fields`; HeaderMismatch where the text is no header."""
+    try:
+        return envi.parse_fields(text, name)
+    except InvalidInput as error:
+        raise HeaderMismatch(error.detail) from None
 
 
 def _integer(
@@ -193,22 +134,6 @@ def _numbers(fields: dict[str, str], key: str, bands: int, name: str) -> tuple[f
     if not all(map(math.isfinite, values)):
         raise HeaderMismatch(f"{name}: `{key}` holds something that is no number.")
     return values
-
-
-def _nanometres(fields: dict[str, str], wavelengths: tuple[float, ...] | None) -> float | None:
-    """Nanometres in one of the header's unit; None where it counts no lengths."""
-    unit = fields.get("wavelength units", "").strip().lower()
-    if unit in NO_LENGTHS:
-        return None
-    return NANOMETRES.get(unit) or guessed_unit(wavelengths)
-
-
-def guessed_unit(wavelengths: tuple[float, ...] | None) -> float | None:
-    """1000 for numbers that can only be micrometres, 1 for nanometres: no sensor of light has a
-    band below 100 nm, or one above 100 µm."""
-    if not wavelengths:
-        return None
-    return 1e3 if max(wavelengths) < 100 else 1.0
 
 
 def _scaled(values: tuple[float, ...] | None, factor: float | None) -> tuple[float, ...] | None:
@@ -262,5 +187,6 @@ def _check_readable(fields: dict[str, str], name: str) -> None:
             raise UnsupportedFormat(f"{name}: {key} = {fields[key][:40]}; only 0, 0 is read.")
     if "spectral library" in fields.get("file type", "").lower():
         raise UnsupportedFormat(
-            f"{name} describes a spectral library, not a cube; send its spectra to /spectra."
+            f"{name} describes a spectral library, not a cube: `hsis spectra import` takes "
+            "its spectra into the library of a collection (/spectra)."
         )

@@ -6,8 +6,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsis.cube.layout import Transform
+from hsis.envi import listed
 from hsis_ingest.errors import HeaderMismatch
-from hsis_ingest.formats.envi_header import listed
 
 UTM_EPSG = {
     "wgs-84": (32600, 32700),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.envi import listed
 from hsis_ingest.errors import HeaderMismatch
-from hsis_ingest.formats.envi_header import EnviHeader, listed
+from hsis_ingest.formats.envi_header import EnviHeader
 
 ONE_CAMERA = ("tint", "integration time")
 TWO_CAMERAS = ("tint1", "tint2")

@@ -14,8 +14,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from hsis.cube.layout import CubeInfo
+from hsis.envi import NANOMETRES
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
-from hsis_ingest.formats.envi_header import NANOMETRES
 from hsis_ingest.formats.expansion import check_chunk, check_expansion
 from hsis_ingest.formats.gdal_file import GDAL_ERRORS, SingleFile
 from hsis_ingest.formats.source import (

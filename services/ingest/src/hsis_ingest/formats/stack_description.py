@@ -11,13 +11,13 @@ import tifffile
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from hsis.envi import NANOMETRES
 from hsis_ingest.errors import (
     ExternalReference,
     HeaderMismatch,
     TruncatedFile,
     UnsupportedFormat,
 )
-from hsis_ingest.formats.envi_header import NANOMETRES
 from hsis_ingest.formats.source import ByteSource, RangeFile, parse_time
 
 LABEL_NANOMETRES = re.compile(r"(?<![\d.])(\d{3,5}(?:\.\d+)?) ?nm\b", re.IGNORECASE)
