@@ -172,6 +172,7 @@ async def test_listing(world: World, who: str) -> None:
         elif expected == 400:
             expected = 401 if who == "anonymous" else 403
         assert await world.status(who, "GET", path) == expected, (who, path)
+        assert await world.status(who, "GET", path + "&delimiter=/") == expected, (who, path)
     for prefix in ("", "raw/", "raw/public", "cubes/private"):
         expected = 200 if who in {"admin", "service"} else 403
         if world.tokens[who] is None or who in {"expired", "forged"}:

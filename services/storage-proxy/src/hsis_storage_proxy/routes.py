@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
@@ -57,11 +57,18 @@ async def list_blobs(
     prefix: Annotated[str, Query(description="Such as `cubes/<collection>/`")] = "",
     after: Annotated[str | None, Query(description="The `next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = LIST_LIMIT,
+    delimiter: Annotated[
+        Literal["/"] | None, Query(description="Tell what lies deeper by its `prefixes` only")
+    ] = None,
 ) -> BlobPage:
-    """The blobs whose key begins with `prefix`, in the order of the keys."""
+    """The blobs whose key begins with `prefix`, in the order of the keys.
+
+    Outside of a collection (`cubes/<collection>/…`) only administrators and services may list.
+    """
     check_prefix(prefix)
+    check_prefix(after or "")
     await require_read(state.access, caller, prefix)
-    return await state.store.page(prefix, after, limit)
+    return await state.store.page(prefix, after, limit, folders=delimiter is not None)
 
 
 @router.delete("")

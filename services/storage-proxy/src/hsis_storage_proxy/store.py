@@ -14,6 +14,7 @@ from hsis_storage_proxy.s3 import S3, error_code, error_status, translated
 
 LIST_LIMIT = 1000
 """S3's own limit of keys in one listing and in one removal."""
+LAST = "\U0010ffff"
 # The last is of stores that write parts one after the other, such as rclone.
 _PART_FAULTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "NotImplemented"})
 
@@ -140,9 +141,17 @@ class BlobStore:
             if await self.find(key) is not None:
                 raise
 
-    async def page(self, prefix: str, after: str | None, limit: int) -> BlobPage:
-        """Up to `limit` (at most 1000) blobs whose key begins with `prefix`, after a key."""
-        more = {"StartAfter": after} if after else {}
+    async def page(
+        self, prefix: str, after: str | None, limit: int, *, folders: bool = False
+    ) -> BlobPage:
+        """Up to `limit` (at most 1000) blobs whose key begins with `prefix`, after a key.
+
+        With `folders` what lies under a `/` after `prefix` is one entry, the prefix up to there.
+        """
+        more = {"Delimiter": "/"} if folders else {}
+        if after:
+            # No key ends in "/": this is a folder told before, and all in it comes before this.
+            more["StartAfter"] = after + LAST if folders and after.endswith("/") else after
         with translated(prefix):
             answer = await self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **more
@@ -156,8 +165,12 @@ class BlobStore:
             )
             for entry in answer.get("Contents", [])
         ]
+        prefixes = [entry["Prefix"] for entry in answer.get("CommonPrefixes", [])]
+        told = [blob.key for blob in blobs[-1:]] + prefixes[-1:]
         return BlobPage(
-            blobs=blobs, next=blobs[-1].key if blobs and answer["IsTruncated"] else None
+            blobs=blobs,
+            prefixes=prefixes,
+            next=max(told) if told and answer["IsTruncated"] else None,
         )
 
     async def delete_prefix(self, prefix: str) -> int:

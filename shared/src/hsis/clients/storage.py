@@ -70,16 +70,25 @@ class StorageClient(BaseClient):
 
     async def list(self, prefix: str, *, token: str | None = None) -> AsyncIterator[Blob]:
         """Every blob whose key begins with `prefix`, in the order of the keys."""
-        after: str | None = None
-        while True:
-            query = {"prefix": prefix} | ({"after": after} if after else {})
-            response = await self._request("GET", "/blobs", params=query, token=token)
-            page = BlobPage.model_validate_json(response.content)
+        async for page in self._pages({"prefix": prefix}, token):
             for blob in page.blobs:
                 yield blob
+
+    async def folders(self, prefix: str, *, token: str | None = None) -> AsyncIterator[str]:
+        """The prefixes right under one that ends in `/`, each ending in `/`, in their order."""
+        async for page in self._pages({"prefix": prefix, "delimiter": "/"}, token):
+            for folder in page.prefixes:
+                yield folder
+
+    async def _pages(self, query: dict[str, str], token: str | None) -> AsyncIterator[BlobPage]:
+        after: dict[str, str] = {}
+        while True:
+            response = await self._request("GET", "/blobs", params=query | after, token=token)
+            page = BlobPage.model_validate_json(response.content)
+            yield page
             if page.next is None:
                 return
-            after = page.next
+            after = {"after": page.next}
 
     async def delete_prefix(self, prefix: str) -> int:
         """Remove every blob under a prefix ending in `/`; the number removed. For services."""

@@ -29,6 +29,11 @@ class BlobPage(BaseModel):
     """A page of a listing, in the order of the keys."""
 
     blobs: list[Blob]
+    prefixes: list[str] = Field(
+        default=[],
+        description="With a delimiter: how the keys of blobs begin that lie deeper, up to and with "
+        "the next `/`; each counts as one entry of the page",
+    )
     next: str | None = Field(
         default=None, description="Give it as `after` for the next page; None at the end"
     )
