@@ -18,9 +18,11 @@ from hsis.service.app import create_service_app
 from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
-from hsis_ingest import transfers, tus
+from hsis_ingest import ingest_routes, transfers, tus
 from hsis_ingest.allocation import give_back_large_blocks
 from hsis_ingest.errors import PROBLEMS
+from hsis_ingest.fetching import Fetcher
+from hsis_ingest.maintenance_routes import router as maintenance
 from hsis_ingest.routes import router
 from hsis_ingest.settings import Settings
 from hsis_ingest.state import State, state_of
@@ -63,6 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(tus.creation)  # first: it looks at the headers too
     app.include_router(tus.router)
     app.include_router(router)
+    app.include_router(ingest_routes.router)
+    app.include_router(maintenance)
     return app
 
 
@@ -98,8 +102,8 @@ async def _start_worker(state: State, stack: AsyncExitStack) -> None:
         state.queue_filled,
         partial(transfers.complete_forgotten, state),
     )
-    task = asyncio.create_task(worker.run(), name="worker")
-    stack.push_async_callback(_stop, task)
+    for name, work in (("worker", worker.run()), ("fetcher", Fetcher(state).run())):
+        stack.push_async_callback(_stop, asyncio.create_task(work, name=name))
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -51,6 +51,25 @@ class Settings(DatabaseSettings):
     group_wait_s: float = Field(
         default=5.0, ge=0, description="Wait for another file of a group after its last one"
     )
+    concurrent_fetches: int = Field(
+        default=2, ge=1, description="Files that this process fetches by itself at once"
+    )
+    fetch_idle_s: float = Field(
+        default=30.0, gt=0, description="Longest silence of a server that a file is fetched from"
+    )
+    fetch_max_s: float = Field(
+        default=21_600.0, gt=0, description="Longest time in which one file is fetched"
+    )
+    fetch_max_redirects: int = Field(
+        default=5, ge=0, description="Redirections followed to a file that is fetched"
+    )
+    fetch_allow_private: bool = Field(
+        default=False, description="Whether files are fetched from addresses that are not public"
+    )
+    fetch_private_hosts: str | None = Field(
+        default=None,
+        description="Hosts, with commas, that may have addresses that are not public",
+    )
     conversion_memory_bytes: int = Field(
         default=256 * MIB, ge=MIB, description="Values of a cube held at once, about"
     )

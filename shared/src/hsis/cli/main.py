@@ -5,10 +5,14 @@ from typing import Annotated
 import typer
 
 import hsis
+from hsis.cli.correct import correct, template_app
 from hsis.cli.download import download
+from hsis.cli.ingest import ingest
 from hsis.cli.login import login
 from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
+from hsis.cli.spectra import app as spectra
+from hsis.cli.trash import app as trash
 from hsis.cli.upload import upload
 
 app = typer.Typer(
@@ -21,6 +25,7 @@ app = typer.Typer(
 for command in (
     login,
     upload,
+    ingest,
     search,
     spectrum,
     run,
@@ -28,8 +33,12 @@ for command in (
     collections,
     processes,
     delete,
+    correct,
 ):
     app.command()(command)
+app.add_typer(trash, name="trash")
+app.add_typer(template_app, name="template")
+app.add_typer(spectra, name="spectra")
 
 
 def _version(wanted: bool) -> None:

@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from hsis.cli.companions import with_companions, with_references
 from hsis.cli.journal import FileJournal
 from hsis.cli.output import byte_progress, print_json, share_progress
+from hsis.cli.said import takes_metadata, told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.clients.sending import DEFAULT_TRIES, send_files
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Calibration, DeclaredFile, Upload, UploadRequest, UploadState
 from hsis.errors import InvalidInput, Unavailable
 
@@ -22,6 +24,7 @@ Files = Annotated[
 ]
 
 
+@takes_metadata
 def upload(
     files: Files,
     collection: Annotated[str, typer.Option(help="Made, private, where it does not exist.")],
@@ -43,6 +46,7 @@ def upload(
     ] = DEFAULT_TRIES,
     wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
+    said: CubeMetadata | None = None,
 ) -> None:
     """Upload a cube. All files of one call make one item; an ENVI header is found by itself.
 
@@ -61,13 +65,12 @@ def upload(
             rows=rows,
             columns=columns,
             calibration=calibration,
+            metadata=said,
         )
     except InvalidInput as error:
         fail(error.detail, EXIT_USAGE)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        fail(f"{where} {fault['input']!r}: {fault['msg']}", EXIT_USAGE)
+        fail(told(error), EXIT_USAGE)
     execute(
         lambda session: _upload(session, request, paths, tries=tries, wait=wait, as_json=as_json)
     )
@@ -97,16 +100,22 @@ async def _upload(
         except Unavailable as error:
             raise Unavailable(f"{error.detail} The same command goes on from there.") from error
     if wait:
-        sent = await _wait(session, sent)
+        sent = await wait_for(session, sent)
     if as_json:
         print_json(sent.model_dump(mode="json"))
+    tell_end(sent, quiet=as_json)
+
+
+def tell_end(sent: Upload, *, quiet: bool) -> None:
+    """Say what became of an upload; a failed one ends the program."""
     if sent.state is UploadState.FAILED:
         fail(sent.error.detail if sent.error else "The conversion failed.")
-    if not as_json:
+    if not quiet:
         typer.echo(f"{sent.collection}/{sent.item} {sent.state}")
 
 
-async def _wait(session: Session, upload: Upload) -> Upload:
+async def wait_for(session: Session, upload: Upload) -> Upload:
+    """The upload once it succeeded or failed; a bar tells how far it is."""
     with share_progress() as progress:
         task = progress.add_task("converting", total=1.0)
         async for current in session.ingest.wait(upload.id):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from typing import Any
 from functools import partial
 from urllib.parse import quote, urlsplit
 
@@ -10,7 +11,7 @@ import httpx
 
 from hsis.clients.base import OUTAGE_S, BaseClient, patiently
 from hsis.contracts.trash import RestoreRequest
-from hsis.contracts.metadata import CubeMetadata
+from hsis.contracts.metadata import CubeMetadata, ItemMetadata
 from hsis.contracts.uploads import IngestRequest, Upload, UploadRequest
 
 POLL_S = 0.5
@@ -151,6 +152,25 @@ class IngestClient(BaseClient):
         )
         return Upload.model_validate_json(response.content)
 
+    async def metadata(
+        self, collection: str, item: str, *, token: str | None = None
+    ) -> ItemMetadata:
+        """What is known of an item's cube, and how it was corrected."""
+        response = await self._request("GET", _metadata_path(collection, item), token=token)
+        return ItemMetadata.model_validate_json(response.content)
+
+    async def correct(
+        self, collection: str, item: str, changes: dict[str, Any], *, token: str | None = None
+    ) -> ItemMetadata:
+        """Change fields of CubeMetadata of a stored cube and its item; null takes one away.
+
+        Conflict for what only another conversion can change. May be repeated.
+        """
+        response = await self._request(
+            "PATCH", _metadata_path(collection, item), json=changes, token=token
+        )
+        return ItemMetadata.model_validate_json(response.content)
+
     async def delete(self, upload: str, *, token: str | None = None) -> None:
         """Give an unfinished or failed upload up; what was stored for it is removed."""
         await self._request("DELETE", f"/uploads/{upload}", token=token)
@@ -166,3 +186,7 @@ class IngestClient(BaseClient):
             if current.state.final:
                 return
             await asyncio.sleep(POLL_S)
+
+
+def _metadata_path(collection: str, item: str) -> str:
+    return f"/ingest/{quote(collection, safe='')}/{quote(item, safe='')}/metadata"

@@ -1,0 +1,57 @@
+"""`hsis ingest`."""
+
+import uuid
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from hsis.cli.output import print_json
+from hsis.cli.session import EXIT_USAGE, Session, execute, fail
+from hsis.cli.upload import tell_end, wait_for
+from hsis.contracts.uploads import FileSource, IngestRequest
+
+
+def ingest(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="The files of one cube: URLs, or keys such as raw/lab/scratch/a.npy."),
+    ],
+    collection: Annotated[str, typer.Option(help="Made, private, where it does not exist.")],
+    item: Annotated[str | None, typer.Option("--id", help="Item id; else of the name.")] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="Axes of an array without names; `yxb` by default.")
+    ] = None,
+    variable: Annotated[str | None, typer.Option(help="Of a file that holds several.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Of an array of pixels by bands.")] = None,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
+) -> None:
+    """Have the server fetch a cube, from URLs or from elsewhere in its store, and convert it."""
+    try:
+        request = IngestRequest(
+            collection=collection,
+            id=item,
+            sources=[FileSource.model_validate(source) for source in sources],
+            axes=axes,
+            variable=variable,
+            rows=rows,
+            columns=columns,
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        fail(f"{where} {fault['input']!r}: {fault['msg']}", EXIT_USAGE)
+    execute(lambda session: _ingest(session, request, wait=wait, as_json=as_json))
+
+
+async def _ingest(session: Session, request: IngestRequest, *, wait: bool, as_json: bool) -> None:
+    made = await session.ingest.ingest(request, key=str(uuid.uuid4()))
+    if wait:
+        made = await wait_for(session, made)
+    if as_json:
+        print_json(made.model_dump(mode="json"))
+    tell_end(made, quiet=as_json)
