@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import spectral
 import zarr
 from tests.support.embedded import Embedded
 from typer.testing import CliRunner, Result
@@ -224,6 +225,24 @@ def test_a_file_that_cannot_be_converted(logged_in: None, tmp_path: Path) -> Non
     result = run(*command, code=1)
     assert json.loads(result.stdout)["state"] == "failed"
     assert "Error: " in result.stderr
+
+
+def test_a_spectral_library(item: str, tmp_path: Path) -> None:
+    values = np.array([[0.5, 0.25], [1, 2]], "f4")
+    header = {"wavelength": [400, 500], "spectra names": ["kaolinite", "alunite"]}
+    spectral.envi.SpectralLibrary(values, header).save(str(tmp_path / "minerals"))
+    command = ["spectra", "import", tmp_path / "minerals.sli", "--collection", COLLECTION]
+    assert f"2 spectra added to {COLLECTION}" in run(*command).stdout
+    assert "has 2 of these names already" in run(*command, code=1).stderr
+    assert "0 spectra added" in run(*command, "--skip-existing").stdout
+    found = answer("spectra", "list", "--collection", COLLECTION)
+    assert [(each["name"], each["values"]) for each in found] == [
+        ("alunite", [1, 2]),
+        ("kaolinite", [0.5, 0.25]),
+    ]
+    assert "400 to 500" in run("spectra", "list", "--collection", COLLECTION).stdout
+    (tmp_path / "minerals.hdr").write_text("ENVI")
+    assert "describes no spectral library" in run(*command, code=2).stderr
 
 
 def test_delete(item: str, files: tuple[Path, Path]) -> None:
