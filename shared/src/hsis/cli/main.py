@@ -13,7 +13,6 @@ from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
 from hsis.cli.spectra import app as spectra
 from hsis.cli.trash import app as trash
-from hsis.cli.spectra import app as spectra
 from hsis.cli.upload import upload
 
 app = typer.Typer(
