@@ -1,7 +1,8 @@
 """A real catalog over a real Postgres, with users to try roles on."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -21,6 +22,17 @@ class Catalog:
 
     http: httpx.AsyncClient
     tokens: dict[str, str | None]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def replica(self, **overrides: Any) -> AsyncIterator["Catalog"]:
+        """Another one over the same database, with other settings."""
+        app = service_app("hsis_catalog", **self.settings | overrides)
+        async with (
+            served(app) as url,
+            httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
+        ):
+            yield Catalog(http, self.tokens, self.settings)
 
     async def call(
         self, who: str, method: str, path: str, body: Any = None, **arguments: Any
@@ -55,18 +67,14 @@ async def catalog(
     """A catalog of the module's own: admin, olga (owner), edda (editor), vera (viewer), stranger
     and the service ingest. The collection `private` is olga's."""
     settings = catalog_settings(keys) | await database("catalog")
-    app = service_app(
-        "hsis_catalog",
-        token_public_key=keys.public_pem,
-        search_limit_max=20,
-        search_positions_max=50,
-        **settings,
-    )
+    settings |= {"token_public_key": keys.public_pem}
+    settings |= {"search_limit_max": 20, "search_positions_max": 50}
+    app = service_app("hsis_catalog", **settings)
     async with (
         served(app) as url,
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
     ):
-        made = Catalog(http, {"anonymous": None})
+        made = Catalog(http, {"anonymous": None}, settings)
         made.tokens["admin"] = await login(http, "admin", ADMIN_PASSWORD)
         for name in USERS:
             body = {"name": name, "password": PASSWORD}

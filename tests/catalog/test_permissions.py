@@ -7,6 +7,8 @@ from tests.catalog.documents import item
 
 COLLECTION = "/stac/collections/private"
 ITEMS = COLLECTION + "/items"
+TRASH = COLLECTION + "/trash"
+NO_ENTRY = "00000000-0000-4000-8000-000000000000"
 GRANTS = "/auth/collections/private/grants"
 WHO = ("anonymous", "stranger", "vera", "edda", "olga", "admin", "service")
 
@@ -29,6 +31,10 @@ WHO = ("anonymous", "stranger", "vera", "edda", "olga", "admin", "service")
         ("POST", "/stac/collections", {"id": "private"}, (401, 409, 409, 409, 409, 409, 409)),
         ("GET", "/auth/users", None, (401, 403, 403, 403, 403, 200, 200)),
         ("GET", "/stac/removed-items", None, (401, 403, 403, 403, 403, 403, 200)),
+        ("GET", TRASH, None, (401, 404, 403, 200, 200, 200, 200)),
+        ("POST", f"{TRASH}/{NO_ENTRY}/restore", None, (401, 404, 403, 404, 404, 404, 404)),
+        ("DELETE", f"{TRASH}/{NO_ENTRY}", None, (401, 404, 403, 403, 404, 404, 404)),
+        ("POST", f"{TRASH}/{NO_ENTRY}/converted", None, (401, 403, 403, 403, 403, 403, 204)),
         ("GET", "/auth/me", None, (401, 200, 200, 200, 200, 200, 200)),
         ("GET", "/auth/keys", None, (401, 200, 200, 200, 200, 200, 403)),
     ],

@@ -152,6 +152,7 @@ async def test_a_removed_item_waits_in_the_outbox(catalog: Catalog) -> None:
     assert (await catalog.call("olga", "DELETE", "/stac/collections/private")).status_code == 409
     await catalog.done("edda", "DELETE", ITEMS + "/gone")
     assert (await catalog.call("vera", "GET", ITEMS + "/gone")).status_code == 404
+    await catalog.done("olga", "DELETE", "/stac/collections/private/trash")
     removed = (await catalog.done("service", "GET", "/stac/removed-items"))["removed"]
     [entry] = [entry for entry in removed if entry["item"] == "gone"]
     own = "/stac/removed-items?collection=private&item=gone"
@@ -195,6 +196,10 @@ async def test_a_collection_lives_and_ends(catalog: Catalog) -> None:
     full = await catalog.call("olga", "DELETE", path)
     assert (full.status_code, full.json()["code"]) == (409, "collection-not-empty")
     await catalog.done("olga", "DELETE", path + "/items/last")
+    full = await catalog.call("olga", "DELETE", path)
+    assert (full.status_code, full.json()["code"]) == (409, "collection-not-empty")
+    assert "trash" in full.json()["description"]
+    assert await catalog.done("olga", "DELETE", path + "/trash") == {"purged": 1}
     await catalog.done("olga", "DELETE", path)
     assert (await catalog.call("olga", "GET", path)).status_code == 404
 

@@ -251,3 +251,24 @@ def test_delete(item: str, files: tuple[Path, Path]) -> None:
     run("delete", COLLECTION, "short-lived")
     assert answer("search", "--id", "short-lived")["features"] == []
     run("delete", COLLECTION, "short-lived", code=1)
+
+
+def test_trash(item: str, files: tuple[Path, Path]) -> None:
+    """Restored as it was, beside another item of its id, and purged."""
+    sent = ["upload", *files, "--collection", COLLECTION, "--id", "thrown", "--wait"]
+    run(*sent)
+    run("delete", COLLECTION, "thrown")
+    [entry] = [e for e in answer("trash", "list", COLLECTION)["entries"] if e["item"] == "thrown"]
+    assert (entry["deleted_by"], entry["cube_kept"]) == ("admin", True)
+    assert run("trash", "restore", COLLECTION, "thrown").stdout == f"{COLLECTION}/thrown restored\n"
+    run("delete", COLLECTION, "thrown")
+    run(*sent)
+    refused = run("trash", "restore", COLLECTION, "thrown", code=1)
+    assert "give another id" in refused.stderr
+    again = answer("trash", "restore", COLLECTION, "thrown", "--id", "thrown-2")
+    assert again["id"] == "thrown-2"
+    for name in ("thrown", "thrown-2"):
+        run("delete", COLLECTION, name)
+        run("trash", "purge", COLLECTION, name)
+    run("trash", "purge", COLLECTION, "thrown", code=1)
+    run("trash", "purge", COLLECTION, code=2)

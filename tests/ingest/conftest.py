@@ -65,6 +65,12 @@ class Ingest:
         """Another replica's application, over the same database and parts."""
         return service_app("hsis_ingest", **self.settings | overrides)
 
+    @asynccontextmanager
+    async def replica(self, **overrides: Any) -> AsyncIterator[None]:
+        """Such a replica, with a worker, while it runs."""
+        async with served(self.app(worker_enabled=True, **overrides)):
+            yield
+
     async def send(
         self, collection: str, files: dict[str, bytes], client: IngestClient | None = None, **more
     ) -> Upload:

@@ -287,10 +287,13 @@ async def test_a_removed_item_is_swept_and_its_name_free(ingest: Ingest):
     await ingest.catalog.delete_item(COLLECTION, "gone", token=ingest.admin_token)
     # At once, while the sweep is on its way.
     second = await converted(ingest, {"gone.npy": npy(np.full((3, 3, 3), 2.0))})
+    assert await ingest.keys(raw)  # in the trash
+    await ingest.catalog.purge(COLLECTION, token=ingest.admin_token)
     await ingest.emptied(raw)
     await asyncio.sleep(0.3)
     np.testing.assert_array_equal(await stored_values(ingest, "gone"), np.full((3, 3, 3), 2.0))
     await ingest.catalog.delete_item(COLLECTION, "gone", token=ingest.admin_token)
+    await ingest.catalog.purge(COLLECTION, token=ingest.admin_token)
     await ingest.emptied(f"raw/{COLLECTION}/{second.id}/", f"cubes/{COLLECTION}/gone/")
 
 

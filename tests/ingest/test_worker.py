@@ -182,11 +182,13 @@ async def test_what_an_item_under_another_id_uses_is_not_removed(idle_ingest: In
         await catalog.create_item(COLLECTION, item | {"id": "second-name"}, token=token)
         await catalog.delete_item(COLLECTION, "first-name", token=token)
         await catalog.delete_item(COLLECTION, "after", token=token)
+        await catalog.purge(COLLECTION, token=token)
         await idle_ingest.emptied(f"raw/{COLLECTION}/{after.id}/")  # they are removed in order
         assert [await idle_ingest.keys(prefix) for prefix in prefixes] == before
         again = await idle_ingest.ended(await send(idle_ingest, "first-name"))
         assert again.error.slug == "conflict"
         await catalog.delete_item(COLLECTION, "second-name", token=token)
+        await catalog.purge(COLLECTION, token=token)
         await idle_ingest.emptied(*prefixes)
 
 

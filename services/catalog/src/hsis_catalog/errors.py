@@ -30,6 +30,14 @@ class CollectionNotEmpty(Conflict):
     """A collection can be removed only when nothing is in it."""
 
 
+class InTrash(Conflict):
+    """The id's cube is kept in the trash, and nothing may be stored in its place."""
+
+
+class RestoreConflict(Conflict):
+    """The entry of the trash cannot become what it was; the detail says what can be done."""
+
+
 class LastOwner(Conflict):
     """The change would leave a collection without an owner."""
 
@@ -40,5 +48,7 @@ PROBLEMS: ProblemTable = {
     InvalidDocument: ProblemType(400, "invalid-document", "The STAC document is not valid"),
     InvalidQuery: ProblemType(400, "invalid-query", "The search is not valid"),
     CollectionNotEmpty: ProblemType(409, "collection-not-empty", "The collection is not empty"),
+    InTrash: ProblemType(409, "item-in-trash", "The id's cube is kept in the trash"),
+    RestoreConflict: ProblemType(409, "restore-conflict", "Not to be restored as it was"),
     LastOwner: ProblemType(409, "last-owner", "A collection needs an owner"),
 }

@@ -41,6 +41,11 @@ class Settings(DatabaseSettings):
         gt=0,
         description="Life of the reservation of an item that an upload or a job is making",
     )
+    trash_retention_s: float = Field(
+        default=7 * 86_400.0,
+        ge=0,
+        description="How long a deleted item can be restored; 0: it is removed for good at once",
+    )
     max_document_bytes: int = Field(
         default=16 * 1024**2,
         ge=1024,

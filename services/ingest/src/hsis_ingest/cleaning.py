@@ -5,12 +5,13 @@ from uuid import UUID
 
 import asyncpg
 
+from hsis.clients.base import problem_of
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
+from hsis.contracts.blobs import item_prefix, staging_prefix
 from hsis.errors import Conflict, DomainError, Problem, Unavailable
 from hsis.service.postgres import transaction
-from hsis_ingest import queue, repository, transfer_sweep
+from hsis_ingest import queue, repository, restoring, transfer_sweep
 from hsis_ingest.locks import item_lock
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
@@ -19,6 +20,7 @@ from hsis_ingest.transfer_sweep import Leftover
 logger = logging.getLogger(__name__)
 
 BATCH = 100
+IN_TRASH = "item-in-trash"
 ABANDONED = Problem(
     type="urn:hsis:problem:conversion-interrupted",
     title="The conversion did not end",
@@ -73,8 +75,10 @@ class Cleaner:
     async def purge(self, upload: UploadRow) -> None:
         """Remove the originals of a failed upload, and what its conversion wrote; not those of one
         that became an item at the moment it was given up."""
-        originals = raw_prefix(upload.collection, str(upload.id))
-        if not await self._catalog.uses(originals):
+        originals = upload.originals_prefix
+        source = upload.originals or upload.id
+        restored = await self._is_being_restored(upload.collection, source, upload.id)
+        if not restored and not await self._catalog.uses(originals):
             await self._storage.delete_prefix(originals)
         if upload.attempts > 0:
             async with item_lock(self._pool, upload.collection, upload.item):
@@ -104,12 +108,15 @@ class Cleaner:
         left.
 
         Unavailable while a job is making the item. Conflict where an item of another id uses what
-        is stored under this one.
+        is stored under this one, or where it is the only copy of what is in the trash.
         """
         collection, item = upload.collection, upload.item
         try:
-            await self._catalog.reserve(collection, item, _holder(upload))
+            await self._catalog.reserve(collection, item, _holder(upload), replaces_trash=True)
         except Conflict as error:
+            problem = problem_of(error)
+            if problem is not None and problem.slug == IN_TRASH:
+                raise
             raise Unavailable(error.detail) from error
         async with item_lock(self._pool, collection, item):
             if await self._catalog.uses(item_prefix(collection, item)):
@@ -124,7 +131,7 @@ class Cleaner:
     async def _remove_item(self, removed: dict[str, object]) -> None:
         collection, item = str(removed["collection"]), str(removed["item"])
         async with item_lock(self._pool, collection, item):
-            if not await self._in_use(collection, item):
+            if removed["cube"] and not await self._in_use(collection, item):
                 await self._storage.delete_prefix(item_prefix(collection, item))
             await self._remove_originals(removed)
 
@@ -136,9 +143,18 @@ class Cleaner:
             # The same document may have been stored again, or under another id.
             if kind == "cubes" and await self._in_use(collection, name):
                 continue
+            if kind == "raw" and await self._is_being_restored(collection, UUID(name)):
+                continue
             if not await self._catalog.uses(prefix):
                 await self._storage.delete_prefix(prefix)
         await self._catalog.forget_removed_item(int(str(removed["seq"])))
+
+    async def _is_being_restored(
+        self, collection: str, upload: UUID, but: UUID | None = None
+    ) -> bool:
+        """Whether an upload, `but` this one, converts the original files of `upload` once more."""
+        async with transaction(self._pool) as db:
+            return await restoring.converts(db, collection, upload, but)
 
     async def _in_use(self, collection: str, item: str, but: UUID | None = None) -> bool:
         """Whether an upload `but` this one makes the item, or what is stored for it is used."""

@@ -140,7 +140,8 @@ def processes(as_json: AsJson = False) -> None:
 
 
 def delete(collection: str, item: str) -> None:
-    """Delete an item with everything that is stored for it, its original files too."""
+    """Delete an item. `hsis trash restore` brings it back for a while; then everything that is
+    stored for it is removed, its original files too."""
 
     async def remove(session: Session) -> None:
         await session.catalog.delete_item(collection, item)

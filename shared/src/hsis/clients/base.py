@@ -9,6 +9,7 @@ import httpx
 from pydantic import ValidationError
 
 from hsis.errors import (
+    TYPE_PREFIX,
     Conflict,
     DomainError,
     Forbidden,
@@ -50,6 +51,8 @@ def error_of(response: httpx.Response) -> DomainError:
     if not problem.detail:
         more = problem.model_extra or {}
         problem.detail = str(more.get("description") or more.get("error") or "")
+        if isinstance(more.get("code"), str):
+            problem.type = TYPE_PREFIX + more["code"]
     status = response.status_code
     if status >= 500:
         error: DomainError = Unavailable(

@@ -140,8 +140,12 @@ class IngestClient(BaseClient):
 
         `metadata` takes the place of what was said of the cube before.
         """
-        changed = {} if metadata is None else {"json": {"metadata": metadata.said()}}
-        response = await self._request("POST", f"/uploads/{upload}/retry", token=token, **changed)
+        response = await self._request(
+            "POST",
+            f"/uploads/{upload}/retry",
+            token=token,
+            json={} if metadata is None else {"metadata": metadata.said()},
+        )
         return Upload.model_validate_json(response.content)
 
     async def restore(self, request: RestoreRequest, *, token: str | None = None) -> Upload:

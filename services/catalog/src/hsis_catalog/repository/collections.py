@@ -75,10 +75,15 @@ async def set_public(connection: Connection, collection: str, public: bool) -> N
 
 
 async def delete(connection: Connection, collection: str) -> None:
-    """Remove an empty collection; CollectionNotEmpty when items or spectra are in it."""
+    """Remove an empty collection; CollectionNotEmpty when items, spectra or a trash are in it."""
     try:
         await connection.execute("DELETE FROM collections WHERE id = $1", collection)
-    except asyncpg.ForeignKeyViolationError:
+    except asyncpg.ForeignKeyViolationError as error:
+        if error.table_name == "trash":
+            raise CollectionNotEmpty(
+                f"Collection {collection!r} has items in its trash: restore them, or remove them "
+                f"for good with DELETE /stac/collections/{collection}/trash."
+            ) from None
         raise CollectionNotEmpty(
             f"Collection {collection!r} still has items or spectra; remove these first."
         ) from None

@@ -71,11 +71,13 @@ def _values(item: NewItem) -> tuple[Any, ...]:
 
 
 async def uses(connection: Connection, prefix: str) -> bool:
-    """Whether an asset of any item lies under a prefix `raw/<collection>/<upload>/` or
-    `cubes/<collection>/<item>/`."""
+    """Whether an asset of any item, or of one in the trash, lies under a prefix
+    `raw/<collection>/<upload>/` or `cubes/<collection>/<item>/`."""
     return bool(
         await connection.fetchval(
-            "SELECT EXISTS (SELECT 1 FROM items WHERE stored_prefixes @> ARRAY[$1::text])", prefix
+            "SELECT EXISTS (SELECT 1 FROM items WHERE stored_prefixes @> ARRAY[$1::text])"
+            " OR EXISTS (SELECT 1 FROM trash WHERE stored_prefixes @> ARRAY[$1::text])",
+            prefix,
         )
     )
 
@@ -97,7 +99,7 @@ async def removed(
 ) -> list[dict[str, Any]]:
     """The oldest entries of the outbox; of one item, where its collection and id are given."""
     rows = await connection.fetch(
-        "SELECT seq, collection, item, prefixes FROM removed_items"
+        "SELECT seq, collection, item, prefixes, cube FROM removed_items"
         " WHERE ($1::text IS NULL OR collection = $1) AND ($2::text IS NULL OR item = $2)"
         " ORDER BY seq LIMIT $3",
         collection,

@@ -14,7 +14,7 @@ from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
 from hsis_catalog.errors import InvalidDocument, InvalidQuery
-from hsis_catalog.repository import items, reservations
+from hsis_catalog.repository import items, reservations, trash
 from hsis_catalog.repository.search import Page
 from hsis_catalog.repository.search import search as search_items
 from hsis_catalog.routes.stac_collections import reach_of
@@ -128,13 +128,21 @@ async def replace_item(
 async def delete_item(
     state: CatalogState, caller: KnownCaller, collection: str, item: str
 ) -> Response:
-    """Remove an item; what is stored for it is removed by ingest soon after. For editors."""
+    """Move an item to the trash, from which it can be restored for HSIS_TRASH_RETENTION_S; then
+    what is stored for it is removed by ingest. For editors.
+
+    What a service removes does not go to the trash: it is a result that nobody is to have.
+    """
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
         document = await items.delete(connection, collection, item)
         if document is None:
             raise _no_item(collection, item)
-        await items.remember_removed(connection, collection, item, removable_prefixes(document))
+        retention_s = state.settings.trash_retention_s
+        if retention_s > 0 and not caller.is_service:
+            await trash.put(connection, document, caller.name, retention_s)
+        else:
+            await items.remember_removed(connection, collection, item, removable_prefixes(document))
     return Response(status_code=204)
 
 

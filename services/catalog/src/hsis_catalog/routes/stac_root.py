@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from hsis.service.postgres import transaction
 from hsis.service.tokens import ServiceCaller
 from hsis.service.urls import public_origin
-from hsis_catalog.repository import items
+from hsis_catalog.repository import items, trash
 from hsis_catalog.stac import answers
 from hsis_catalog.state import CatalogState
 
@@ -35,14 +35,15 @@ async def removed_items(
     item: str | None = None,
 ) -> dict[str, Any]:
     """Items whose stored objects are still to be removed, oldest first: one page of all, or those
-    that had this id. For services."""
+    that had this id. Those whose time in the trash is over are among them. For services."""
     async with transaction(state.pool) as connection:
+        await trash.purge(connection)
         return {"removed": await items.removed(connection, collection, item, OUTBOX_PAGE)}
 
 
 @router.get("/stored-prefixes", include_in_schema=False)
 async def stored_prefix(state: CatalogState, _: ServiceCaller, prefix: str) -> dict[str, bool]:
-    """Whether any item has files under `raw/<collection>/<upload>/` or
+    """Whether any item, one in the trash too, has files under `raw/<collection>/<upload>/` or
     `cubes/<collection>/<item>/`: these are not to be removed. For services."""
     async with transaction(state.pool) as connection:
         return {"used": await items.uses(connection, prefix)}

@@ -41,7 +41,7 @@ async function offerDeletion() {
 }
 
 $("delete").addEventListener("click", async () => {
-  if (!window.confirm(`Delete ${id} and everything stored for it?`)) return;
+  if (!window.confirm(`Delete ${id}? It goes to the trash of ${collection}.`)) return;
   try {
     await call("DELETE", path("stac", "collections", collection, "items", id));
     location.assign(path("collections", collection));

@@ -1,0 +1,54 @@
+// The trash of the collection that the page shows, for those who may write there.
+
+import { call, get, path } from "./api.js";
+import { $, element, showMessage } from "./dom.js";
+
+const collection = $("page").dataset.collection;
+const trash = path("stac", "collections", collection, "trash");
+
+async function show() {
+  const { role } = await get(path("auth", "access", collection));
+  if (role !== "owner" && role !== "editor") return;
+  const { entries } = await get(trash);
+  $("trash-entries").replaceChildren(...entries.map((entry) => row(entry, role === "owner")));
+  $("trash").hidden = entries.length === 0;
+}
+
+function row(entry, mayPurge) {
+  const until = new Date(entry.expires_at).toLocaleString();
+  const buttons = [button("Restore", "secondary", () => restore(entry))];
+  if (mayPurge) buttons.push(button("Delete for good", "danger", () => purge(entry)));
+  return element(
+    "li",
+    { class: "list-group-item d-flex flex-wrap align-items-center gap-2" },
+    element("span", { class: "me-auto" }, `${entry.item}, deleted by ${entry.deleted_by}, kept until ${until}`),
+    ...buttons,
+  );
+}
+
+function button(text, kind, action) {
+  const made = element("button", { type: "button", class: `btn btn-sm btn-outline-${kind}` }, text);
+  made.addEventListener("click", () => action().catch((error) => showMessage(error.message)));
+  return made;
+}
+
+/** As it was; where its cube was replaced, its original files are converted again. */
+async function restore(entry) {
+  if (entry.cube_kept) {
+    await call("POST", `${trash}/${entry.id}/restore`);
+    location.reload();
+    return;
+  }
+  const id = window.prompt(`Another cube took the place of ${entry.item}. Restore it under which id?`, entry.item);
+  if (!id) return;
+  await call("POST", path("ingest", "restore"), { collection, entry: entry.id, id });
+  showMessage(`${id} is being made of its original files again.`, "info");
+}
+
+async function purge(entry) {
+  if (!window.confirm(`Remove ${entry.item} for good?`)) return;
+  await call("DELETE", `${trash}/${entry.id}`);
+  await show();
+}
+
+await show().catch(() => null); // the page itself tells what is wrong with the collection
