@@ -3,15 +3,15 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from typing import Any
 from functools import partial
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from hsis.clients.base import OUTAGE_S, BaseClient, patiently
-from hsis.contracts.trash import RestoreRequest
 from hsis.contracts.metadata import CubeMetadata, ItemMetadata
+from hsis.contracts.trash import RestoreRequest
 from hsis.contracts.uploads import IngestRequest, Upload, UploadRequest
 
 POLL_S = 0.5

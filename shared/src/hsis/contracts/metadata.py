@@ -229,7 +229,8 @@ class CubeMetadata(BaseModel):
 
     def said(self) -> dict[str, Any]:
         """The fields that are there and not null, as JSON."""
-        return self.model_dump(mode="json", exclude_none=True)
+        fields = self.model_dump(mode="json")
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Correction(BaseModel):
@@ -246,7 +247,9 @@ class Correction(BaseModel):
 class ItemMetadata(BaseModel):
     """What is known of an item's cube, where each field is from, and how it was corrected."""
 
-    metadata: CubeMetadata
+    metadata: dict[str, JsonValue] = Field(
+        description="Fields of CubeMetadata as they are now, wavelengths and widths in nm"
+    )
     sources: dict[str, str] = Field(
         description="By field: `upload`, `template` or `correction`; others are the file's own"
     )

@@ -64,10 +64,7 @@ def item_document(parts: ItemParts) -> dict[str, Any]:
         "hsi:data_type": info.dtype.name,
         "cube:dimensions": _dimensions(info),
     }
-    if info.wavelengths_nm is not None:
-        known = [value for value in info.wavelengths_nm if math.isfinite(value)]
-        properties["hsi:wavelength_min"] = min(known) / 1000
-        properties["hsi:wavelength_max"] = max(known) / 1000
+    properties |= wavelength_range(info)
     if info.transform is not None:
         properties["proj:transform"] = list(info.transform)
         properties["proj:shape"] = list(info.shape[1:])
@@ -115,6 +112,24 @@ def _cube_asset(parts: ItemParts) -> dict[str, Any]:
         "type": ZARR_MEDIA_TYPE,
         "roles": ["data"],
         "title": "Cube (Zarr v3)",
+    }
+    return asset | cube_description(info)
+
+
+def wavelength_range(info: CubeInfo) -> dict[str, float]:
+    """The properties that tell an Item's least and greatest wavelength, in micrometres."""
+    if info.wavelengths_nm is None:
+        return {}
+    known = [value for value in info.wavelengths_nm if math.isfinite(value)]
+    return {
+        "hsi:wavelength_min": min(known) / 1000,
+        "hsi:wavelength_max": max(known) / 1000,
+    }
+
+
+def cube_description(info: CubeInfo) -> dict[str, Any]:
+    """The members of the asset `cube` that describe its values and bands."""
+    asset: dict[str, Any] = {
         "data_type": _data_type(info),
         "raster:scale": info.scale,
         "raster:offset": info.offset,
