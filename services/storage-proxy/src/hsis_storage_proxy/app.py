@@ -10,10 +10,11 @@ from fastapi import FastAPI, Request, Response
 from hsis.clients.catalog import CatalogClient
 from hsis.errors import DomainError, Unavailable
 from hsis.service.access import CollectionAccess
-from hsis.service.app import create_service_app
+from hsis.service.app import RETRY_AFTER_S, create_service_app
 from hsis.service.http import open_http
 from hsis_storage_proxy import parts
-from hsis_storage_proxy.errors import PROBLEMS, RangeNotSatisfiable
+from hsis_storage_proxy.errors import PROBLEMS, RangeNotSatisfiable, TooManyRequests
+from hsis_storage_proxy.limits import ClientLimits
 from hsis_storage_proxy.places import KeyTurns, UploadPlaces
 from hsis_storage_proxy.routes import router
 from hsis_storage_proxy.s3 import open_s3
@@ -39,7 +40,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 CatalogClient(http, chosen.catalog_url), chosen.access_cache_s
             )
             uploads = UploadPlaces(chosen.concurrent_uploads, chosen.prompt_uploads)
-            yield {"state": State(chosen, store, access, uploads, KeyTurns())}
+            limits = ClientLimits(chosen)
+            yield {"state": State(chosen, store, access, uploads, KeyTurns(), limits)}
 
     app = create_service_app(
         name="storage-proxy",
@@ -50,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         problems=PROBLEMS,
         checks={"bucket": _check_bucket},
     )
-    _tell_sizes(app)
+    _tell_more(app)
     app.include_router(parts.router)  # first: it looks at the query too
     app.include_router(router)
     return app
@@ -64,15 +66,18 @@ async def _check_bucket(request: Request) -> None:
         raise Unavailable("The object store does not answer.") from error
 
 
-def _tell_sizes(app: FastAPI) -> None:
-    """Give answers of status 416 the Content-Range that RFC 9110 asks for."""
+def _tell_more(app: FastAPI) -> None:
+    """Give answers of status 416 and 429 the headers that go with them."""
     render_domain_error = app.exception_handlers[DomainError]
 
-    async def on_unsatisfiable(request: Request, error: Exception) -> Response:
+    async def on_error(request: Request, error: Exception) -> Response:
         answer = await cast(Any, render_domain_error)(request, error)
-        assert isinstance(error, RangeNotSatisfiable)
         assert isinstance(answer, Response)
-        answer.headers["Content-Range"] = f"bytes */{error.size}"
+        if isinstance(error, RangeNotSatisfiable):
+            answer.headers["Content-Range"] = f"bytes */{error.size}"
+        else:
+            answer.headers["Retry-After"] = str(RETRY_AFTER_S)
         return answer
 
-    app.add_exception_handler(RangeNotSatisfiable, on_unsatisfiable)
+    app.add_exception_handler(RangeNotSatisfiable, on_error)
+    app.add_exception_handler(TooManyRequests, on_error)

@@ -23,6 +23,10 @@ class BodyTimeout(DomainError):
     """The client sent nothing for too long; nothing was stored."""
 
 
+class TooManyRequests(DomainError):
+    """This client has as many requests here as it may."""
+
+
 class DigestMismatch(DomainError):
     """The body has not the digest that its headers say; nothing was stored."""
 
@@ -33,6 +37,7 @@ class CodedBody(DomainError):
 
 PROBLEMS: ProblemTable = {
     BodyTimeout: ProblemType(408, "body-timeout", "The body did not come in time"),
+    TooManyRequests: ProblemType(429, "too-many-requests", "Too many requests at once"),
     CodedBody: ProblemType(415, "coded-body", "The body has a content coding"),
     DigestMismatch: ProblemType(400, "digest-mismatch", "The body has another digest"),
     PreconditionFailed: ProblemType(412, "precondition-failed", "A precondition does not hold"),

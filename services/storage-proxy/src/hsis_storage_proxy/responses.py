@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from hsis.contracts.blobs import Blob
 from hsis_storage_proxy.conditions import http_date
@@ -15,6 +16,8 @@ from hsis_storage_proxy.digests import field_value
 from hsis_storage_proxy.multipart import DEFAULT_TYPE, OpenRanges
 from hsis_storage_proxy.objects import PIECE_BYTES
 from hsis_storage_proxy.reading import Content
+
+logger = logging.getLogger(__name__)
 
 
 class _ReaderLeft(Exception):
@@ -36,7 +39,8 @@ class BlobResponse(StreamingResponse):
 
     What fits into one piece is read before anything is sent: it needs no second task that listens
     for the reader's leaving, and what S3 fails to send can still be told by a status. Only of that
-    a digest is made, where it is wanted.
+    a digest is made, where it is wanted. A reader that takes nothing for `patience_s` seconds is
+    left: it must not keep a connection to the object store.
     """
 
     def __init__(
@@ -46,9 +50,11 @@ class BlobResponse(StreamingResponse):
         status_code: int,
         headers: dict[str, str],
         *,
-        digest: bool = False,
+        patience_s: float,
+        digest: bool,
     ) -> None:
         self._opened = opened
+        self._patience_s = patience_s
         self._length = length
         self._digest = digest
         told = headers | {"Content-Length": str(length)}
@@ -56,12 +62,21 @@ class BlobResponse(StreamingResponse):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
+
+        async def send_soon(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    await send(message)
+            except TimeoutError:
+                logger.warning("a reader took nothing for %g s", self._patience_s)
+                raise _ReaderLeft from None
+
         try:
             if self._length <= PIECE_BYTES:
                 content = b"".join([piece async for piece in self._opened.pieces()])
                 await self._send_whole(content, send)
             else:
-                await self._send_pieces(receive, send)
+                await self._send_pieces(receive, send_soon)
         finally:
             self._opened.close()
 
@@ -96,23 +111,23 @@ async def _leaving(receive: Receive) -> None:
     raise _ReaderLeft
 
 
-def content_response(content: Content, *, digest: bool) -> BlobResponse:
+def content_response(content: Content, *, patience_s: float, digest: bool) -> BlobResponse:
     """200 with the whole blob or 206 with its range."""
     opened, span = content.opened, content.opened.span
     headers = entity_headers(opened.blob)
     if not content.partial:
         headers |= _whole_digest(opened.blob)
         digest = digest and opened.blob.sha256 is None
-        return BlobResponse(opened, span.length, 200, headers, digest=digest)
+        return BlobResponse(opened, span.length, 200, headers, patience_s=patience_s, digest=digest)
     headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{opened.blob.size}"
-    return BlobResponse(opened, span.length, 206, headers, digest=digest)
+    return BlobResponse(opened, span.length, 206, headers, patience_s=patience_s, digest=digest)
 
 
-def ranges_response(opened: OpenRanges, *, digest: bool) -> BlobResponse:
+def ranges_response(opened: OpenRanges, *, patience_s: float, digest: bool) -> BlobResponse:
     """206 with several ranges."""
     headers = entity_headers(opened.blob)
     headers["Content-Type"] = f"multipart/byteranges; boundary={opened.boundary}"
-    return BlobResponse(opened, opened.length, 206, headers, digest=digest)
+    return BlobResponse(opened, opened.length, 206, headers, patience_s=patience_s, digest=digest)
 
 
 def head_response(blob: Blob) -> Response:

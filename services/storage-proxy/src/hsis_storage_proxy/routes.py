@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
 
 from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import InvalidInput, TooLarge
@@ -14,6 +13,7 @@ from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.digests import BodyDigests, wants_sha256
 from hsis_storage_proxy.errors import CodedBody
 from hsis_storage_proxy.keys import check_key, check_prefix, check_removable_prefix
+from hsis_storage_proxy.limits import LimitedRoute
 from hsis_storage_proxy.multipart import OpenRanges
 from hsis_storage_proxy.permissions import is_privileged, require_read, require_write
 from hsis_storage_proxy.ranges import parse_ranges
@@ -30,7 +30,7 @@ from hsis_storage_proxy.store import LIST_LIMIT
 from hsis_storage_proxy.writing import at_most, write
 
 
-class PlainRoute(APIRoute):
+class PlainRoute(LimitedRoute):
     """Calls its endpoint with the request and the key alone, and sends what that returns.
 
     FastAPI's own handling of dependencies and answers took more than the reading of a small range.
@@ -47,7 +47,7 @@ class PlainRoute(APIRoute):
         return handle
 
 
-router = APIRouter(prefix="/blobs", tags=["blobs"])
+router = APIRouter(prefix="/blobs", tags=["blobs"], route_class=LimitedRoute)
 
 
 @router.get("")
@@ -93,9 +93,10 @@ async def get_blob(request: Request, key: str) -> Response:
     if isinstance(answer, NotModified):
         return not_modified_response(answer.blob)
     digest = wants_sha256(request.headers.get("Want-Content-Digest"))
+    patience_s = state.settings.reader_timeout_s
     if isinstance(answer, OpenRanges):
-        return ranges_response(answer, digest=digest)
-    return content_response(answer, digest=digest)
+        return ranges_response(answer, patience_s=patience_s, digest=digest)
+    return content_response(answer, patience_s=patience_s, digest=digest)
 
 
 router.add_api_route(

@@ -42,6 +42,25 @@ class Settings(ServiceSettings):
         default=60.0, gt=0, description="Longest silence of a client that sends a body"
     )
 
+    reader_timeout_s: float = Field(
+        default=60.0, gt=0, description="Longest time in which a client takes nothing of an answer"
+    )
+    client_requests: int = Field(
+        default=96, ge=1, description="Of one client answered at once; more wait"
+    )
+    client_wait_s: float = Field(
+        default=60.0, ge=0, description="Longest wait for one of these places, then 429"
+    )
+    client_bytes_per_s: int | None = Field(
+        default=None,
+        ge=MIB,
+        description="Of one client, all of its requests and both ways together",
+    )
+    max_requests: int = Field(
+        default=1024,
+        ge=1,
+        description="Of all clients, answered and waiting ones together; 503 for more",
+    )
     max_ranges: int = Field(
         default=32,
         ge=1,

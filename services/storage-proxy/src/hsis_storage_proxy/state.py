@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from hsis.service.access import CollectionAccess
+from hsis_storage_proxy.limits import ClientLimits
 from hsis_storage_proxy.places import KeyTurns, UploadPlaces
 from hsis_storage_proxy.settings import Settings
 from hsis_storage_proxy.store import BlobStore
@@ -20,6 +21,7 @@ class State:
     access: CollectionAccess
     uploads: UploadPlaces
     turns: KeyTurns
+    limits: ClientLimits
 
 
 async def state_of(request: Request) -> State:

@@ -1,0 +1,158 @@
+"""What one client, and all together, may ask for at once."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from fastapi import Request
+from tests.storage_proxy.conftest import Proxy
+
+from hsis.errors import Unavailable
+from hsis_storage_proxy.errors import TooManyRequests
+from hsis_storage_proxy.limits import ClientLimits, address_of
+from hsis_storage_proxy.objects import OpenBlob
+from hsis_storage_proxy.settings import Settings
+
+
+def limits(**settings: Any) -> ClientLimits:
+    """With these settings alone."""
+    return ClientLimits(
+        Settings(token_public_key="-", s3_access_key="-", s3_secret_key="-", **settings)
+    )
+
+
+def bearer(make_token: Callable[..., str], name: str) -> dict[str, str]:
+    """Headers of an administrator, who may read and write everywhere."""
+    token = make_token(name, admin=True, scopes=("read", "write", "admin"))
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_places_are_by_client_and_forgotten() -> None:
+    places = limits(client_requests=2, max_requests=4, client_wait_s=0)
+    async with AsyncExitStack() as held:
+        for name in ("a", "a", "b"):
+            await held.enter_async_context(places.taken(name))
+        with pytest.raises(TooManyRequests, match="client_requests"):
+            async with places.taken("a"):
+                pass
+        async with places.taken("b"):
+            assert len(places) == 2
+            with pytest.raises(Unavailable, match="max_requests"):
+                async with places.taken("c"):
+                    pass
+    assert len(places) == 0
+
+
+async def test_who_waits_for_a_place_gets_it() -> None:
+    places = limits(client_requests=1)
+    order: list[str] = []
+
+    async def request(name: str) -> None:
+        async with places.taken("a"):
+            order.append(f"{name} begins")
+            await asyncio.sleep(0)
+            order.append(f"{name} ends")
+
+    given_up = asyncio.create_task(request("none"))
+    async with places.taken("a"):
+        await asyncio.sleep(0)
+        given_up.cancel()  # a client that waits no more takes no place
+        requests = [asyncio.create_task(request(name)) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        assert order == []
+    await asyncio.gather(*requests)
+    assert order == ["first begins", "first ends", "second begins", "second ends"]
+    assert len(places) == 0
+
+
+def test_the_address_is_what_the_edge_saw() -> None:
+    def told(*forwarded: str) -> str:
+        headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+        return address_of(Request({"type": "http", "headers": headers, "client": ("10.0.0.9", 1)}))
+
+    assert told() == "10.0.0.9"
+    assert told("192.0.2.1") == "192.0.2.1"
+    assert told("made up, 192.0.2.1") == "192.0.2.1"
+
+
+async def test_one_client_too_many_at_once(
+    make_proxy: Callable[..., Any], make_token: Callable[..., str]
+) -> None:
+    proxy: Proxy = await make_proxy(client_requests=2, client_wait_s=0.2, max_requests=4)
+    busy, other, third = (bearer(make_token, name) for name in ("busy", "other", "third"))
+    began, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        began.release()
+        await go_on.wait()
+
+    async def put(name: str, headers: dict[str, str]) -> int:
+        path = f"/blobs/limits/{name}"
+        return (await proxy.http.put(path, content=slow(), headers=headers)).status_code
+
+    held = [asyncio.create_task(put(str(number), busy)) for number in range(2)]
+    for _ in held:
+        await began.acquire()
+    refused = await proxy.http.get("/blobs/limits/0", headers=busy)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.json()["type"] == "urn:hsis:problem:too-many-requests"
+    # Others and the services are not affected.
+    assert (await proxy.http.get("/blobs/limits/0", headers=other)).status_code == 404
+    assert (await proxy.get("limits/0")).status_code == 404
+    held += [asyncio.create_task(put(f"other-{number}", other)) for number in range(2)]
+    for _ in range(2):
+        await began.acquire()
+    overall = await proxy.http.get("/blobs/limits/0", headers=third)
+    assert (overall.status_code, overall.headers["Retry-After"]) == (503, "2")
+    assert (await proxy.get("limits/0")).status_code == 404
+    go_on.set()
+    assert [await status for status in held] == [201] * 4
+    assert (await proxy.http.get("/blobs/limits/0", headers=busy)).content == b"x"
+
+
+async def test_the_rate_of_a_client(
+    make_proxy: Callable[..., Any], make_token: Callable[..., str]
+) -> None:
+    mib = 1024 * 1024
+    proxy: Proxy = await make_proxy(client_bytes_per_s=mib)
+    headers, clock = bearer(make_token, "paced"), asyncio.get_running_loop().time
+    await proxy.put("limits/rate", bytes(mib * 3 // 2))
+    began = clock()
+    for _ in range(2):  # each has its own place and one rate: 1 s of it at once, then 0.5 MiB
+        half = await proxy.http.get(
+            "/blobs/limits/rate", headers=headers | {"Range": "bytes=0-786431"}
+        )
+        assert len(half.content) == 786_432
+    assert clock() - began > 0.4
+    began = clock()
+    assert len((await proxy.get("limits/rate")).content) == mib * 3 // 2  # a service is not held up
+    assert clock() - began < 0.4
+
+
+async def test_a_reader_that_takes_nothing_is_left(
+    make_proxy: Callable[..., Any], service_token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy: Proxy = await make_proxy(reader_timeout_s=0.3)
+    await proxy.put("limits/large", bytes(64 * 1024 * 1024))
+    closed, close = asyncio.Event(), OpenBlob.close
+
+    def noted(opened: OpenBlob) -> None:
+        close(opened)
+        closed.set()
+
+    monkeypatch.setattr(OpenBlob, "close", noted)
+    host, port = proxy.url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        connection.connect((host, int(port)))
+        connection.sendall(
+            f"GET /blobs/limits/large HTTP/1.1\r\nHost: {host}\r\n"
+            f"Authorization: Bearer {service_token}\r\n\r\n".encode()
+        )
+        async with asyncio.timeout(5):
+            await closed.wait()
