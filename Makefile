@@ -19,7 +19,7 @@ COMPOSE_FILES = -f compose/compose.yaml $(if $(filter cpu,$(ACCELERATOR)),-f com
 ACCELERATOR = $(eval ACCELERATOR := $$(shell compose/accelerator))$(ACCELERATOR)
 COMPOSE = docker compose $(COMPOSE_FILES)
 
-.PHONY: help install run demo test test-compose test-endurance check format bench clean secrets up down logs ps scale replace
+.PHONY: help install run demo test test-compose test-endurance fuzz check format bench clean secrets up down logs ps scale replace
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -59,6 +59,10 @@ test-compose: install $(VENV)/.installed-dev ## the containers, on a Docker engi
 
 test-endurance: install $(VENV)/.installed-dev ## uploads of a gigabyte and fifty kills (some ten minutes)
 	$(BIN)/python -m pytest -s tests/endurance
+
+fuzz: install $(VENV)/.installed-dev ## damaged files for one reader: make fuzz FORMAT=envi SECONDS=300
+	$(PIP_INSTALL) -r tests/fuzz/requirements.txt
+	$(BIN)/python -m tests.fuzz $(or $(FORMAT),envi) $(or $(SECONDS),300)
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, the rules between packages
 	$(BIN)/ruff format --check .

@@ -127,6 +127,14 @@ def test_damaged_chunks():
         whole(opened([with_chunk(bytes(256) + b"\1\2\3\4", fletcher32=True)]))
 
 
+@pytest.mark.parametrize("compression", [None, "lzf"])
+@pytest.mark.parametrize("content", [b"\1\2", b"\1\2\3\4"])
+def test_a_chunk_no_longer_than_its_checksum(content, compression):
+    """Found by fuzzing: the HDF5 library itself reads far behind such a chunk."""
+    with pytest.raises(TruncatedFile, match="checksum|damaged|truncated"):
+        whole(opened([with_chunk(content, fletcher32=True, compression=compression)]))
+
+
 def test_a_filter_left_out_for_a_chunk_is_not_undone():
     content = bytes(range(256))
     source = opened([with_chunk(content, mask=1, compression="gzip")], axes="byx")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 
 from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
 from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
@@ -137,3 +138,16 @@ def test_an_error_of_the_store_is_not_taken_for_a_damaged_file(tmp_path, values)
     file.read_at = away
     with pytest.raises(ConnectionError):
         whole(source)
+
+
+def test_a_width_that_only_its_tag_has(tmp_path, values):
+    """Found by fuzzing: millions of tiles declared, none of them in the file."""
+    path = tmp_path / "wide.tif"
+    tifffile.imwrite(path, np.zeros((9, 64), np.uint8), tile=(16, 16), photometric="minisblack")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        width = file.pages[0].tags["ImageWidth"]
+        content[width.offset + 2 : width.offset + 4] = b"\4\0"  # 32 bits
+        content[width.valueoffset : width.valueoffset + 4] = (10_000_000).to_bytes(4, "little")
+    with pytest.raises(TruncatedFile, match="no place for the list of its 625000 blocks"):
+        opened([MemoryFile("wide.tif", bytes(content))])

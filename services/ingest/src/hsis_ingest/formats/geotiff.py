@@ -29,6 +29,8 @@ from hsis_ingest.formats.source import (
 FORMAT = "GeoTIFF"
 MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 BLOCK_CACHE_BYTES = 64 * 1024 * 1024
+LEAST_BLOCK_BYTES = 6
+"""What the list of a file's blocks takes for each: an offset and a size."""
 GDAL_OPTIONS = {
     "GDAL_CACHEMAX": BLOCK_CACHE_BYTES,
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -76,8 +78,8 @@ class GeoTiffSource:
                 f"{data.name} holds {len(self._dataset.subdatasets)} images; one image of several "
                 "bands is right."
             )
-        check_blocks(self._dataset, data)
         check_sizes(self._dataset, data, self._options)
+        check_blocks(self._dataset, data)
         self.axes = "byx" if _interleave(self._dataset) == "BAND" else "yxb"
         self.acquired_at = parse_time(self._dataset.tags().get("start_time"))
         self.info = describe(self._dataset, data.name)
@@ -136,9 +138,18 @@ def open_quietly(path: str, **options: Any) -> Any:
 
 
 def check_blocks(dataset: Any, data: ByteSource) -> None:
-    """TruncatedFile where the last blocks of a band lie behind the end of the file."""
+    """TruncatedFile where the last blocks of a band lie behind the end of the file, or where the
+    file is too short for the list of its blocks."""
     needed = 0
     pixel_interleaved = _interleave(dataset) != "BAND"
+    blocks = sum(
+        math.ceil(dataset.height / rows) * math.ceil(dataset.width / columns)
+        for rows, columns in dataset.block_shapes[: 1 if pixel_interleaved else None]
+    )
+    if blocks * LEAST_BLOCK_BYTES > data.size:
+        raise TruncatedFile(
+            f"{data.name} has {data.size} bytes: no place for the list of its {blocks} blocks."
+        )
     for band in (1,) if pixel_interleaved else dataset.indexes:
         rows, columns = dataset.block_shapes[band - 1]
         last_row = math.ceil(dataset.height / rows) - 1

@@ -30,6 +30,7 @@ LZF_MAX_RATIO = 88
 """Three bytes of LZF stand for 264 at most."""
 DECODED_HERE = frozenset({h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32})
 DECODED_BY_HDF5 = frozenset({LZF, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32})
+FLETCHER32_BYTES = 4
 MAX_SMALL_BYTES = 64 * 1024 * 1024
 DECODED_BYTES_KEPT = 32 * 1024 * 1024
 
@@ -112,6 +113,7 @@ class Hdf5Array:
             if self._chunked:
                 for chunk in self._chunks(window):
                     self._check_stored(chunk.span[1], LZF_MAX_RATIO)
+                    self._check_checksum(chunk)
             shape = self._dataset.shape
             inner = window[3 - (len(shape) - self._lead) :]
             selection = (slice(0, 1),) * self._lead + inner
@@ -190,6 +192,17 @@ class Hdf5Array:
                 "values (setting max_chunk_bytes)."
             )
 
+    def _check_checksum(self, chunk: _Chunk) -> None:
+        """TruncatedFile where a chunk is shorter than its checksum: the HDF5 library does not look
+        and reads far beyond it."""
+        for number, (code, *_) in enumerate(self._filters):
+            applied = not chunk.filter_mask >> number & 1
+            if applied and code == h5z.FILTER_FLETCHER32 and chunk.span[1] < FLETCHER32_BYTES:
+                raise TruncatedFile(
+                    f"{self._where}: the chunk at {chunk.corner} has {chunk.span[1]} bytes, fewer "
+                    "than its checksum."
+                )
+
     def _decode(self, chunk: _Chunk, content: Any) -> NDArray[Any]:
         """The values of a chunk's stored bytes, of three axes; without copies where that goes."""
         for number, (code, _, parameters) in reversed(list(enumerate(self._filters))):
@@ -221,7 +234,7 @@ class Hdf5Array:
                 return numcodecs.Fletcher32().decode(content)
             if parameters[0] > 1 and memoryview(content).nbytes % parameters[0] == 0:
                 return numcodecs.Shuffle(parameters[0]).decode(content)
-        except (zlib.error, RuntimeError, ValueError) as error:
+        except (zlib.error, RuntimeError, ValueError, IndexError) as error:
             raise TruncatedFile(f"{self._where} has a damaged chunk: {error}.") from error
         return content
 
