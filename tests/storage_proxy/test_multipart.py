@@ -12,7 +12,7 @@ from tests.storage_proxy.conftest import Proxy
 from hsis_storage_proxy.store import BlobStore
 
 CONTENT = random.Random(4).randbytes(300_000)
-KEY = "raw/multipart/u/file.bin"
+KEY = "raw/several/u/file.bin"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ async def test_several_ranges_that_are_answered_otherwise(stored: Proxy) -> None
 async def test_a_blob_replaced_between_two_ranges_breaks_off(
     stored: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = "raw/multipart/u/replaced"
+    key = "raw/several/u/replaced"
     await stored.put(key, bytes(2_000_000))
     opened, replaced, opening = 0, 0, BlobStore.open
 
