@@ -136,6 +136,12 @@ def head_response(blob: Blob) -> Response:
     return Response(headers=headers | {"Content-Length": str(blob.size)})
 
 
+def elsewhere_response(url: str) -> Response:
+    """307: the bytes are to be had there, for a moment."""
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=307, headers=headers)
+
+
 def not_modified_response(blob: Blob) -> Response:
     """304: the reader has it."""
     return Response(status_code=304, headers=validators(blob))

@@ -21,6 +21,7 @@ from hsis_storage_proxy.reading import NotModified, read
 from hsis_storage_proxy.requests import body_of, content_type_of
 from hsis_storage_proxy.responses import (
     content_response,
+    elsewhere_response,
     head_response,
     not_modified_response,
     ranges_response,
@@ -82,11 +83,14 @@ async def get_blob(request: Request, key: str) -> Response:
     """The bytes of a blob, or ranges of them; conditions as in RFC 9110.
 
     Several ranges are answered as multipart/byteranges, more than `max_ranges` with all bytes.
+    With `?redirect=true` the answer may be 307 to the object store (setting `redirect_reads`).
     """
     state = await state_of(request)
     caller = await optional_caller(request)
     check_key(key, privileged=is_privileged(caller))
     await require_read(state.access, caller, key)
+    if state.store.redirects and request.query_params.get("redirect") == "true":
+        return await _elsewhere(request, state, key)
     header = ",".join(request.headers.getlist("Range"))
     wanted = parse_ranges(header, state.settings.max_ranges)
     answer = await read(state.store, key, Conditions.of(request.headers), wanted)
@@ -163,6 +167,16 @@ async def delete_blob(request: Request, state: AppState, caller: OptionalCaller,
     await require_write(state.access, caller, key)
     async with _change(request, state, key):
         await state.store.delete(key)
+
+
+async def _elsewhere(request: Request, state: State, key: str) -> Response:
+    """The way to a blob that is there, for a reader that has not got it yet."""
+    blob = await state.store.head(key)
+    if Conditions.of(request.headers).not_modified(blob):
+        return not_modified_response(blob)
+    return elsewhere_response(
+        await state.store.outward_url(key, state.settings.redirect_lifetime_s)
+    )
 
 
 @asynccontextmanager

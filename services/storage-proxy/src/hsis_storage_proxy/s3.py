@@ -1,7 +1,7 @@
 """The S3 client, and its errors translated into those of the domain."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,12 @@ _TRANSPORT_ERRORS = (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class S3:
-    """An S3 server: botocore's client for every operation, and a quicker way for reads alone."""
+    """An S3 server: botocore's client for every operation, a quicker way for reads alone, and a
+    client that only signs addresses that the server has for others, where it has any."""
 
     api: Any
     reads: PresignedReads
+    outward: Any | None
 
 
 @asynccontextmanager
@@ -46,18 +48,24 @@ async def open_s3(settings: Settings) -> AsyncIterator[S3]:
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         proxies={},
     )
-    async with (
-        get_session().create_client(
+
+    def client(endpoint_url: str) -> Any:
+        return get_session().create_client(
             "s3",
-            endpoint_url=settings.s3_endpoint_url,
+            endpoint_url=endpoint_url,
             region_name=settings.s3_region,
             aws_access_key_id=settings.s3_access_key.get_secret_value(),
             aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
             config=config,
-        ) as api,
-        open_reads(settings, api, CONNECT_TIMEOUT_S) as reads,
-    ):
-        yield S3(api, reads)
+        )
+
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(client(settings.s3_endpoint_url))
+        reads = await stack.enter_async_context(open_reads(settings, api, CONNECT_TIMEOUT_S))
+        outward = None
+        if settings.redirect_reads and settings.s3_public_endpoint_url is not None:
+            outward = await stack.enter_async_context(client(settings.s3_public_endpoint_url))
+        yield S3(api, reads, outward)
 
 
 @contextmanager

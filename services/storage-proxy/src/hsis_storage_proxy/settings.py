@@ -24,6 +24,15 @@ class Settings(ServiceSettings):
         default=120.0, gt=0, description="Longest silence of the object store in an answer"
     )
     s3_connections: int = Field(default=128, ge=1)
+    redirect_reads: bool = Field(
+        default=False, description="Whether a reader that asks so is sent to the object store"
+    )
+    s3_public_endpoint_url: str | None = Field(
+        default=None, description="The object store's address for these readers"
+    )
+    redirect_lifetime_s: int = Field(
+        default=60, ge=1, le=3600, description="How long a reader may begin with such an address"
+    )
     part_bytes: int = Field(
         default=16 * MIB,
         ge=5 * MIB,
@@ -66,6 +75,12 @@ class Settings(ServiceSettings):
         ge=1,
         description="Ranges of one request; where it asks for more, all of the blob is sent",
     )
+
+    @model_validator(mode="after")
+    def _redirects_lead_somewhere(self) -> Self:
+        if self.redirect_reads and self.s3_public_endpoint_url is None:
+            raise ValueError("redirect_reads needs s3_public_endpoint_url.")
+        return self
 
     @model_validator(mode="after")
     def _parts_suffice(self) -> Self:

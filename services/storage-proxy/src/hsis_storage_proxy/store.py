@@ -25,6 +25,7 @@ class BlobStore:
     def __init__(self, s3: S3, bucket: str) -> None:
         self._client = s3.api
         self._reads = s3.reads
+        self._outward = s3.outward
         self._bucket = bucket
 
     async def make_bucket(self) -> None:
@@ -95,6 +96,21 @@ class BlobStore:
         return OpenBlob(
             blob_of(key, answer, size), span_or_none, span_or_none.start, answer["Body"]
         )
+
+    @property
+    def redirects(self) -> bool:
+        """Whether the object store has an address for readers."""
+        return self._outward is not None
+
+    async def outward_url(self, key: str, lifetime_s: int) -> str:
+        """Where anybody may read the blob for a while. Browsers are told to save it, not to show
+        it: what users upload must not run on the object store's origin either."""
+        assert self._outward is not None
+        wanted = {"Bucket": self._bucket, "Key": key, "ResponseContentDisposition": "attachment"}
+        url: str = await self._outward.generate_presigned_url(
+            "get_object", Params=wanted, ExpiresIn=lifetime_s
+        )
+        return url
 
     async def put(
         self, key: str, content: bytes, content_type: str, sha256: str | None = None
