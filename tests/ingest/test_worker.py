@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.ingest.conftest import Ingest
 from tests.support.servers import served
 
 COLLECTION = "workers"
+NUMBERS = itertools.count(1.0)
 
 
 def content_of(array):
@@ -48,7 +50,9 @@ async def replica(ingest: Ingest, **settings):
 
 
 async def send(ingest: Ingest, item: str):
-    return await ingest.send(COLLECTION, {"a.npy": content_of(np.ones((3, 3, 3)))}, id=item)
+    """An upload like no other: the same originals would be stored only once."""
+    cube = np.full((3, 3, 3), next(NUMBERS))
+    return await ingest.send(COLLECTION, {"a.npy": content_of(cube)}, id=item)
 
 
 async def test_a_worker_that_shuts_down_gives_its_job_back(idle_ingest: Ingest, held):

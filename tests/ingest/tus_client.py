@@ -63,10 +63,10 @@ class Tus:
         return int(answer.headers["Upload-Offset"])
 
 
-async def upload_of(ingest: Ingest, name: str):
+async def upload_of(ingest: Ingest, name: str, collection: str = COLLECTION):
     """The upload that has this file, as its users see it."""
     listed = await ingest.http.get(
-        f"{ingest.url}/uploads?collection={COLLECTION}",
+        f"{ingest.url}/uploads?collection={collection}",
         headers={"Authorization": f"Bearer {ingest.admin_token}"},
     )
     [found] = [

@@ -8,11 +8,11 @@ import asyncpg
 from hsis.clients.base import problem_of
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import item_prefix, staging_prefix
+from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
 from hsis.errors import Conflict, DomainError, Problem, Unavailable
 from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository, restoring, transfer_sweep
-from hsis_ingest.locks import item_lock
+from hsis_ingest.locks import item_lock, originals_lock
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 from hsis_ingest.transfer_sweep import Leftover
@@ -77,9 +77,12 @@ class Cleaner:
         that became an item at the moment it was given up."""
         originals = upload.originals_prefix
         source = upload.originals or upload.id
-        restored = await self._is_being_restored(upload.collection, source, upload.id)
-        if not restored and not await self._catalog.uses(originals):
-            await self._storage.delete_prefix(originals)
+        async with originals_lock(self._pool, upload.collection, source):
+            used = await self._is_converted(upload.collection, source, upload.id)
+            if not used and not await self._catalog.uses(originals):
+                await self._storage.delete_prefix(originals)
+        if source != upload.id:
+            await self._storage.delete_prefix(raw_prefix(upload.collection, str(upload.id)))
         if upload.attempts > 0:
             async with item_lock(self._pool, upload.collection, upload.item):
                 if not await self._in_use(upload.collection, upload.item, upload.id):
@@ -143,13 +146,16 @@ class Cleaner:
             # The same document may have been stored again, or under another id.
             if kind == "cubes" and await self._in_use(collection, name):
                 continue
-            if kind == "raw" and await self._is_being_restored(collection, UUID(name)):
-                continue
-            if not await self._catalog.uses(prefix):
+            if kind == "raw":
+                async with originals_lock(self._pool, collection, UUID(name)):
+                    converted = await self._is_converted(collection, UUID(name))
+                    if not converted and not await self._catalog.uses(prefix):
+                        await self._storage.delete_prefix(prefix)
+            elif not await self._catalog.uses(prefix):
                 await self._storage.delete_prefix(prefix)
         await self._catalog.forget_removed_item(int(str(removed["seq"])))
 
-    async def _is_being_restored(
+    async def _is_converted(
         self, collection: str, upload: UUID, but: UUID | None = None
     ) -> bool:
         """Whether an upload, `but` this one, converts the original files of `upload` once more."""

@@ -13,6 +13,7 @@ from hsis.contracts.blobs import cube_prefix
 from hsis.contracts.metadata import CubeMetadata
 from hsis.cube import layout, writer
 from hsis.cube.band_table import MAX_BYTES
+from hsis.cube.checksums import ChecksumRecorder
 from hsis.cube.layout import CubeInfo
 from hsis.cube.pyramid import FinishedShard, Pyramid
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
@@ -55,6 +56,7 @@ class Conversion:
         self._progress = progress
         self._template = template or CubeMetadata()
         self._prefix = cube_prefix(upload.collection, upload.item)
+        self._checksums = ChecksumRecorder(upload.collection, upload.item)
         self._encoders = asyncio.Semaphore(settings.conversion_threads)
         self._putters = asyncio.Semaphore(CONCURRENT_PUTS)
 
@@ -91,9 +93,8 @@ class Conversion:
                 await asyncio.shield(loop.run_in_executor(self._executor, source.close))
 
     def _files(self) -> list[BlobSource]:
-        prefix = self._upload.originals_prefix
         return [
-            BlobSource(self._storage, prefix + file.name, file.name, file.size or 0)
+            BlobSource(self._storage, self._upload.key_of(file), file.name, file.size or 0)
             for file in self._upload.files
         ]
 
@@ -185,12 +186,18 @@ class Conversion:
 
     async def _put_shard(self, shard: FinishedShard) -> None:
         try:
+            key = self._prefix + shard.key
             content = await asyncio.get_running_loop().run_in_executor(
-                self._executor, shard.take_content
+                self._executor, self._noted_content, shard, key
             )
-            await self._put(self._prefix + shard.key, content)
+            await self._storage.put(key, content)
         finally:
             self._putters.release()
+
+    def _noted_content(self, shard: FinishedShard, key: str) -> bytes:
+        content = shard.take_content()
+        self._checksums.note(key, content)
+        return content
 
     async def _write_rest(self, described: Described, statistics: CubeStatistics) -> None:
         """Thumbnail, statistics and at last the documents that make the cube whole."""
@@ -203,10 +210,13 @@ class Conversion:
         await writer.write_documents(
             self._put, collection, item, info, statistics, described.acquisition
         )
+        await writer.write_checksums(self._store, collection, item, self._checksums.result())
 
-    async def _put(
-        self, key: str, content: bytes, content_type: str = "application/octet-stream"
-    ) -> object:
+    async def _put(self, key: str, content: bytes, content_type: str) -> object:
+        self._checksums.note(key, content)
+        return await self._store(key, content, content_type)
+
+    async def _store(self, key: str, content: bytes, content_type: str) -> object:
         return await self._storage.put(key, content, content_type=content_type)
 
 

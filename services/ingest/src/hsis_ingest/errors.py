@@ -55,6 +55,10 @@ class NoValidData(InputFault):
     """Not one pixel of any band is valid."""
 
 
+class DuplicateOriginal(DomainError):
+    """The same files are an item already, and the uploader wants no second one."""
+
+
 class SourceNotAllowed(DomainError):
     """A URL that may not be fetched: its scheme, its credentials or the address of its host."""
 
@@ -119,6 +123,7 @@ PROBLEMS: ProblemTable = {
         422, "external-reference", "The file points to another file, which is not read"
     ),
     NoValidData: ProblemType(422, "no-valid-data", "No valid pixel"),
+    DuplicateOriginal: ProblemType(409, "duplicate-original", "The same files are stored"),
     SourceNotAllowed: ProblemType(422, "source-not-allowed", "Not to be fetched from there"),
     SourceRefused: ProblemType(422, "source-refused", "There is no such file to fetch"),
     SourceUnavailable: ProblemType(422, "source-unavailable", "The file cannot be fetched"),

@@ -7,7 +7,7 @@ import asyncpg
 
 from hsis.contracts.ids import id_from_filename
 from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import Calibration, DeclaredFile, UploadRequest
+from hsis.contracts.uploads import Calibration, DeclaredFile, OnDuplicate, UploadRequest
 from hsis.errors import Conflict, InvalidInput
 from hsis_ingest import repository, uploads
 from hsis_ingest.rows import UploadRow
@@ -132,6 +132,9 @@ def _merged(found: UploadRow, request: UploadRequest) -> UploadRequest:
         calibration=found.calibration
         if request.calibration is Calibration.NONE
         else request.calibration,
+        on_duplicate=found.on_duplicate
+        if request.on_duplicate is OnDuplicate.SHARE
+        else request.on_duplicate,
         metadata=_said(found, request),
     )
 
@@ -155,7 +158,8 @@ async def _change(
         await db.execute(
             "UPDATE uploads SET state = 'receiving', item = $2, named = $3, axes = $4,"
             " variable = $5, rows = $6, columns = $7,"
-            " expires_at = now() + make_interval(secs => $8), calibration = $9 WHERE id = $1",
+            " expires_at = now() + make_interval(secs => $8), calibration = $9, on_duplicate = $10"
+            " WHERE id = $1",
             upload,
             item,
             named,
@@ -165,6 +169,7 @@ async def _change(
             merged.columns,
             ttl_s,
             merged.calibration,
+            merged.on_duplicate,
         )
     except asyncpg.UniqueViolationError:
         raise repository.item_taken(merged.collection, item) from None

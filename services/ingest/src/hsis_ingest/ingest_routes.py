@@ -3,14 +3,33 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel
 
-from hsis.contracts.uploads import IngestRequest, Upload
-from hsis.service.tokens import RequiredCaller
+from hsis.contracts.uploads import IngestRequest, OriginalItem, Upload
+from hsis.service.tokens import OptionalCaller, RequiredCaller
 from hsis_ingest import ingesting
+from hsis_ingest.duplicates import items_with
 from hsis_ingest.state import AppState
 
 router = APIRouter(prefix="/ingest", tags=["uploads"])
+
+
+class OriginalItems(BaseModel):
+    """Items that were made of a file."""
+
+    items: list[OriginalItem]
+
+
+@router.get("/originals")
+async def originals(
+    state: AppState,
+    caller: OptionalCaller,
+    sha256: Annotated[str, Query(pattern="^[0-9a-fA-F]{64}$", description="Hexadecimal")],
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> OriginalItems:
+    """The items that the caller may see and that have an original file with this SHA-256."""
+    return OriginalItems(items=await items_with(state, caller, sha256.lower(), limit))
 
 
 @router.post("", status_code=201)

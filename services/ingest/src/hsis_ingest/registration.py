@@ -1,6 +1,6 @@
 """The STAC Item of a converted upload."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from hsis.cube.stac import ItemParts, item_document
 from hsis_ingest.footprint import footprint
 from hsis_ingest.formats.source import NO_PROPERTIES, Outline
 from hsis_ingest.given import SOURCES_PROPERTY, Described, footprint_of
-from hsis_ingest.rows import StoredFile, UploadRow
+from hsis_ingest.rows import UploadRow
 
 PROCESSING_LEVEL = "processing:level"
 UPLOAD_PROPERTY = "hsi:upload"
@@ -52,16 +52,16 @@ def item_of(
                 **said,
                 **item_properties(known),
             },
-            assets=_originals(upload.originals_prefix, upload.files),
+            assets=_originals(upload),
             extensions=("file", "processing") if PROCESSING_LEVEL in properties else ("file",),
         )
     )
 
 
-def _originals(prefix: str, files: Sequence[StoredFile]) -> dict[str, Any]:
+def _originals(upload: UploadRow) -> dict[str, Any]:
     return {
         f"original-{number}": {
-            "href": "/blobs/" + quote(prefix + file.name, safe="/"),
+            "href": "/blobs/" + quote(upload.key_of(file), safe="/"),
             "type": MEDIA_TYPES.get(
                 file.name.rpartition(".")[2].lower(), "application/octet-stream"
             ),
@@ -70,5 +70,5 @@ def _originals(prefix: str, files: Sequence[StoredFile]) -> dict[str, Any]:
             "file:size": file.size,
             "file:checksum": f"{SHA256_MULTIHASH}{file.sha256}",
         }
-        for number, file in enumerate(files, start=1)
+        for number, file in enumerate(upload.files, start=1)
     }

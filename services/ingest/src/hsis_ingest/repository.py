@@ -29,9 +29,9 @@ async def create(
     try:
         await db.execute(
             "INSERT INTO uploads (id, collection, item, axes, variable, rows, columns, expires_at,"
-            " owner, group_name, named, calibration)"
+            " owner, group_name, named, calibration, on_duplicate)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9, $10, $11,"
-            " $12)",
+            " $12, $13)",
             upload,
             request.collection,
             item,
@@ -44,6 +44,7 @@ async def create(
             group,
             request.id is not None,
             request.calibration,
+            request.on_duplicate,
         )
     except asyncpg.UniqueViolationError:
         raise item_taken(request.collection, item) from None

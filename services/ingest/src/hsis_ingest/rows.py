@@ -11,7 +11,7 @@ import asyncpg
 
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import Calibration, ReceivedFile, Upload, UploadState
+from hsis.contracts.uploads import Calibration, OnDuplicate, ReceivedFile, Upload, UploadState
 from hsis.errors import Problem
 
 
@@ -20,7 +20,8 @@ class StoredFile:
     """A file of an upload. `size` and `sha256` are of the bytes stored, None before.
 
     `sha256` of a file that is stored may still be to compute. `source` is where ingest fetches it
-    itself: a URL, or `blob:` and a key; `fetched` says how many bytes are here.
+    itself: a URL, or `blob:` and a key; `fetched` says how many bytes are here. `stored_as` is its
+    name among the originals of an earlier upload, whose it is too.
     """
 
     name: str
@@ -30,6 +31,7 @@ class StoredFile:
     source: str | None = None
     source_etag: str | None = None
     fetched: int = 0
+    stored_as: str | None = None
 
     @property
     def received(self) -> bool:
@@ -73,11 +75,20 @@ class UploadRow:
     files: tuple[StoredFile, ...]
     originals: UUID | None = None
     trash_entry: UUID | None = None
+    on_duplicate: OnDuplicate = OnDuplicate.SHARE
+    duplicate_of: tuple[str, ...] = ()
+    parent: UUID | None = None
+    unpacked: bool = False
 
     @property
     def originals_prefix(self) -> str:
-        """Where its files lie: those of a restored item still where they were uploaded to."""
+        """Where its files lie: those of a restored item, or of one whose originals are an earlier
+        one's, where they were uploaded to at first."""
         return raw_prefix(self.collection, str(self.originals or self.id))
+
+    def key_of(self, file: StoredFile) -> str:
+        """Where one of its files lies."""
+        return self.originals_prefix + (file.stored_as or file.name)
 
     @property
     def fetching(self) -> bool:
@@ -113,6 +124,7 @@ class UploadRow:
             attempts=self.attempts,
             error=self.error,
             created_at=self.created_at,
+            duplicate_of=[*self.duplicate_of],
             expires_at=self.expires_at,
         )
 
@@ -151,9 +163,14 @@ def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow
                 source=file["source"],
                 source_etag=file["source_etag"],
                 fetched=file["fetched"],
+                stored_as=file["stored_as"],
             )
             for file in files
         ),
         originals=row["originals"],
         trash_entry=row["trash_entry"],
+        on_duplicate=OnDuplicate(row["on_duplicate"]),
+        duplicate_of=tuple(row["duplicate_of"]),
+        parent=row["parent"],
+        unpacked=row["unpacked"],
     )

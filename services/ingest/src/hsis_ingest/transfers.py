@@ -227,7 +227,16 @@ def request_of(new: NewFile) -> UploadRequest:
         raise InvalidInput("Upload-Metadata needs `collection` (or `upload`, one announced).")
     fields: dict[str, Any] = {
         key: values[key]
-        for key in ("collection", "id", "axes", "variable", "rows", "columns", "calibration")
+        for key in (
+            "collection",
+            "id",
+            "axes",
+            "variable",
+            "rows",
+            "columns",
+            "calibration",
+            "on_duplicate",
+        )
         if values.get(key)
     }
     said = metadata_of(values)

@@ -34,7 +34,8 @@ from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
-from hsis_ingest.errors import PROBLEMS, InputFault, LeaseLost, MetadataMismatch
+from hsis_ingest.duplicates import Duplicates
+from hsis_ingest.errors import PROBLEMS, DuplicateOriginal, InputFault, LeaseLost, MetadataMismatch
 from hsis_ingest.leases import while_leased
 from hsis_ingest.registration import UPLOAD_PROPERTY
 from hsis_ingest.rows import UploadRow
@@ -42,7 +43,7 @@ from hsis_ingest.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-FINAL = (InputFault, InvalidInput, TooLarge, Conflict)
+FINAL = (InputFault, InvalidInput, TooLarge, Conflict, DuplicateOriginal)
 """Faults that another attempt does not cure."""
 AWAY = (Unavailable, Unauthenticated, Forbidden)
 """What is wrong with the platform and not with the upload."""
@@ -71,6 +72,7 @@ class Worker:
         self._executor = executor
         self._queue_filled = queue_filled
         self._chore = chore
+        self._duplicates = Duplicates(pool, storage, catalog)
         self._cleaner = Cleaner(pool, storage, catalog, settings)
 
     async def run(self) -> None:
@@ -140,8 +142,8 @@ class Worker:
 
     async def _convert(self, upload: UploadRow, token: UUID) -> None:
         if not await self._registered(upload):
+            upload = await self._duplicates.resolve(await self._with_checksums(upload))
             await self._cleaner.prepare_item(upload)
-            upload = await self._with_checksums(upload)
             conversion = Conversion(
                 upload,
                 self._storage,
@@ -172,7 +174,7 @@ class Worker:
             sha256 = file.sha256
             if sha256 is None:
                 digest = hashlib.sha256()
-                key = upload.originals_prefix + file.name
+                key = upload.key_of(file)
                 async for piece in self._storage.stream(key):
                     await asyncio.to_thread(digest.update, piece)
                 sha256 = digest.hexdigest()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from hsis.cli.output import print_json
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.cli.upload import tell_end, wait_for
-from hsis.contracts.uploads import FileSource, IngestRequest
+from hsis.contracts.uploads import FileSource, IngestRequest, OnDuplicate
 
 
 def ingest(
@@ -27,6 +27,10 @@ def ingest(
     columns: Annotated[
         int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
     ] = None,
+    on_duplicate: Annotated[
+        OnDuplicate,
+        typer.Option(help="Where an item of the same files is there: another one, or none."),
+    ] = OnDuplicate.SHARE,
     wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
 ) -> None:
@@ -40,6 +44,7 @@ def ingest(
             variable=variable,
             rows=rows,
             columns=columns,
+            on_duplicate=on_duplicate,
         )
     except ValidationError as error:
         fault = error.errors()[0]

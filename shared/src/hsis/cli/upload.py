@@ -13,7 +13,14 @@ from hsis.cli.said import takes_metadata, told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.clients.sending import DEFAULT_TRIES, send_files
 from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import Calibration, DeclaredFile, Upload, UploadRequest, UploadState
+from hsis.contracts.uploads import (
+    Calibration,
+    DeclaredFile,
+    OnDuplicate,
+    Upload,
+    UploadRequest,
+    UploadState,
+)
 from hsis.errors import InvalidInput, Unavailable
 
 Files = Annotated[
@@ -41,6 +48,10 @@ def upload(
         Calibration,
         typer.Option(help="`reflectance` by the WHITEREF_ and DARKREF_ files beside a raw scene."),
     ] = Calibration.NONE,
+    on_duplicate: Annotated[
+        OnDuplicate,
+        typer.Option(help="Where an item of the same files is there: another one, or none."),
+    ] = OnDuplicate.SHARE,
     tries: Annotated[
         int, typer.Option(min=1, help="In a row that bring nothing further, before it ends.")
     ] = DEFAULT_TRIES,
@@ -65,6 +76,7 @@ def upload(
             rows=rows,
             columns=columns,
             calibration=calibration,
+            on_duplicate=on_duplicate,
             metadata=said,
         )
     except InvalidInput as error:
@@ -112,6 +124,9 @@ def tell_end(sent: Upload, *, quiet: bool) -> None:
         fail(sent.error.detail if sent.error else "The conversion failed.")
     if not quiet:
         typer.echo(f"{sent.collection}/{sent.item} {sent.state}")
+    if not quiet and sent.duplicate_of:
+        items = ", ".join(sent.duplicate_of)
+        typer.echo(f"The same files as of {items}; they are stored once.", err=True)
 
 
 async def wait_for(session: Session, upload: Upload) -> Upload:

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,8 +11,10 @@ import httpx
 
 from hsis.clients.base import OUTAGE_S, BaseClient, patiently
 from hsis.contracts.metadata import CubeMetadata, ItemMetadata
+from hsis.contracts.scrub import SCRUB_LINE, ScrubLine, ScrubRequest
 from hsis.contracts.trash import RestoreRequest
-from hsis.contracts.uploads import IngestRequest, Upload, UploadRequest
+from hsis.contracts.uploads import IngestRequest, OriginalItem, Upload, UploadRequest
+from hsis.errors import Unavailable
 
 POLL_S = 0.5
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -54,6 +56,13 @@ class IngestClient(BaseClient):
             repeatable=key is not None,
         )
         return Upload.model_validate_json(response.content)
+
+    async def originals(self, sha256: str, *, token: str | None = None) -> list[OriginalItem]:
+        """The items that have an original file with this SHA-256, in hexadecimal."""
+        response = await self._request(
+            "GET", "/ingest/originals", params={"sha256": sha256}, token=token
+        )
+        return [OriginalItem.model_validate(item) for item in response.json()["items"]]
 
     async def put_file(
         self,
@@ -174,6 +183,23 @@ class IngestClient(BaseClient):
             "PATCH", _metadata_path(collection, item), json=changes, token=token
         )
         return ItemMetadata.model_validate_json(response.content)
+
+    async def scrub(
+        self, request: ScrubRequest, *, token: str | None = None
+    ) -> AsyncGenerator[ScrubLine, None]:
+        """Check what is stored: a line for each item, the last one the summary. Unavailable where
+        the answer ends before that."""
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        body = request.model_dump(mode="json")
+        async with self._stream(
+            "POST", "/ingest/scrub", json=body, token=token, timeout=timeout
+        ) as response:
+            async for line in response.aiter_lines():
+                told = SCRUB_LINE.validate_json(line)
+                yield told
+                if told.kind == "summary":
+                    return
+        raise Unavailable("The check of what is stored broke off.")
 
     async def delete(self, upload: str, *, token: str | None = None) -> None:
         """Give an unfinished or failed upload up; what was stored for it is removed."""

@@ -68,6 +68,11 @@ class UploadOptions(BaseModel):
     variable: str | None = Field(default=None, max_length=256)
     rows: int | None = Field(default=None, ge=1)
     columns: int | None = Field(default=None, ge=1)
+    on_duplicate: OnDuplicate = Field(
+        default=OnDuplicate.SHARE,
+        description="Where an item of the same originals is in the collection: `share` makes "
+        "another item of them and stores them once, `refuse` makes none",
+    )
     calibration: Calibration = Calibration.NONE
     metadata: CubeMetadata | None = Field(
         default=None, description="What is known of the cube; it wins over what the files say"
@@ -112,6 +117,15 @@ class IngestRequest(UploadOptions):
     sources: list[FileSource] = Field(min_length=1)
 
 
+class OriginalItem(BaseModel):
+    """An item that has an original file with the SHA-256 that was asked for."""
+
+    collection: str
+    item: str
+    href: str = Field(description="From the edge's origin")
+    files: list[str] = Field(description="Names of the files that have it")
+
+
 class ReceivedFile(BaseModel):
     """A file as far as it is stored."""
 
@@ -136,6 +150,9 @@ class Upload(BaseModel):
     attempts: int = 0
     error: Problem | None = None
     created_at: datetime
+    duplicate_of: list[str] = Field(
+        default=[], description="Items of the collection that were made of the same originals"
+    )
     expires_at: datetime | None = Field(
         default=None,
         description="When an unfinished upload is given up, or a failed one's files are removed",
