@@ -128,6 +128,7 @@ class Conversion:
             hdf5_check_cpu_s=self._settings.hdf5_check_cpu_s,
             hdf5_check_memory_bytes=self._settings.hdf5_check_memory_bytes,
             tiff_max_images=self._settings.tiff_max_images,
+            zarr_max_members=self._settings.zarr_max_members,
         )
 
     async def _write_shards(self, source: Source, info: CubeInfo) -> CubeStatistics:

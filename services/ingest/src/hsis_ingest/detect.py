@@ -11,7 +11,7 @@ from hsis_ingest.errors import (
     UnknownFormat,
     UnsupportedFormat,
 )
-from hsis_ingest.formats import enmap, geotiff, hdf5_file, npy
+from hsis_ingest.formats import enmap, geotiff, hdf5_file, npy, zip_members
 from hsis_ingest.formats.band_stack import BandStackSource
 from hsis_ingest.formats.captures import Capture, capture_of
 from hsis_ingest.formats.enmap import EnmapSource
@@ -22,10 +22,11 @@ from hsis_ingest.formats.npy import NpySource
 from hsis_ingest.formats.reflectance import ReflectanceSource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
 from hsis_ingest.formats.tiff_stack import open_tiff
+from hsis_ingest.formats.zarr import ZarrSource
 
 HEAD_BYTES = 520
 RAW_SUFFIXES = frozenset({"raw", "img", "bil", "bip", "bsq", "dat", "bin", "cube", "envi"})
-KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4, EnMAP and .npy"
+KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4, EnMAP, zipped Zarr and .npy"
 
 
 def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
@@ -57,7 +58,7 @@ def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
 
 
 def kind_of(file: ByteSource) -> str | None:
-    """`envi` (a header), `tiff`, `matlab`, `matlab-hdf5`, `hdf5`, `npy`; None for others."""
+    """`envi` (a header), `tiff`, `matlab`, `matlab-hdf5`, `hdf5`, `npy`, `zip`; None for others."""
     head = file.read_at(0, HEAD_BYTES)
     if head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip() == b"ENVI":
         return "envi"
@@ -69,6 +70,8 @@ def kind_of(file: ByteSource) -> str | None:
         return "matlab-hdf5"
     if head.startswith(hdf5_file.MAGIC):
         return "hdf5"
+    if head.startswith(zip_members.MAGICS):
+        return "zip"
     if len(head) >= 128 and head[126:128] in {b"IM", b"MI"} and head.startswith(b"MATLAB 5"):
         return "matlab"
     return None
@@ -81,6 +84,8 @@ def _open_single(file: ByteSource, kind: str | None, options: ReadOptions) -> So
         return NpySource(file, options)
     if kind == "matlab":
         return MatlabSource(file, options)
+    if kind == "zip":
+        return ZarrSource(file, options)
     if kind == "matlab-hdf5":
         return open_hdf5(file, options, matlab=True)
     return open_hdf5(file, options)

@@ -87,7 +87,7 @@ class Settings(DatabaseSettings):
         default=1000.0, gt=1, description="Largest ratio of a cube's bytes to its file's"
     )
     hdf5_max_objects: int = Field(
-        default=10_000, ge=1, description="Groups and datasets of an HDF5 file"
+        default=10_000, ge=1, description="Groups and datasets of an HDF5 file, or of a Zarr store"
     )
     hdf5_check_cpu_s: float = Field(
         default=60.0, ge=1, description="Processor time to open an HDF5 file, tried in a child"
@@ -96,3 +96,6 @@ class Settings(DatabaseSettings):
         default=2 * GIB, ge=512 * MIB, description="Address space of that child"
     )
     tiff_max_images: int = Field(default=10_000, ge=1, description="Images of a TIFF file")
+    zarr_max_members: int = Field(
+        default=200_000, ge=1, description="Files in a zipped Zarr store"
+    )

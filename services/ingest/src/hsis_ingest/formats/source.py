@@ -109,6 +109,7 @@ class ReadOptions:
     hdf5_check_cpu_s: float | None = None
     hdf5_check_memory_bytes: int = 2 * 1024**3
     tiff_max_images: int = 10_000
+    zarr_max_members: int = 200_000
 
 
 def read_exactly(source: ByteSource, offset: int, length: int) -> bytes:

@@ -1,6 +1,8 @@
-"""A raw scene and its references, sent file by file: the item holds its reflectance."""
+"""Captures, zipped Zarr stores and the like on their way to items."""
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -28,6 +30,16 @@ async def sent_by_tus(ingest: Ingest, folder, **metadata):
         return await ingest.ended(upload)
 
 
+async def stored_values(ingest: Ingest, item: str):
+    store = zarr.storage.FsspecStore.from_url(
+        f"{ingest.storage_url}/blobs/cubes/{COLLECTION}/{item}/cube.zarr",
+        storage_options={"headers": {"Authorization": f"Bearer {ingest.admin_token}"}},
+        read_only=True,
+    )
+    group = await zarr.api.asynchronous.open_group(store, mode="r")
+    return await (await group.getitem("cube")).getitem(...)
+
+
 async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
     random = np.random.default_rng(11)
     frames = {
@@ -46,13 +58,7 @@ async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
     dark, white = (frames[name].mean(axis=0) for name in ("DARKREF_leaf", "WHITEREF_leaf"))
     expected = (frames["leaf"] - dark) / (white - dark) * 4 / 10
     expected[:, 7, 5] = (expected[:, 7, 4] + expected[:, 7, 6]) / 2
-    store = zarr.storage.FsspecStore.from_url(
-        f"{idle_ingest.storage_url}/blobs/cubes/{COLLECTION}/leaf/cube.zarr",
-        storage_options={"headers": {"Authorization": f"Bearer {idle_ingest.admin_token}"}},
-        read_only=True,
-    )
-    group = await zarr.api.asynchronous.open_group(store, mode="r")
-    stored = await (await group.getitem("cube")).getitem(...)
+    stored = await stored_values(idle_ingest, "leaf")
     assert stored.dtype == np.float32
     np.testing.assert_allclose(stored, expected.transpose(2, 0, 1), rtol=2e-6)
     item = await idle_ingest.catalog.item(COLLECTION, "leaf", token=idle_ingest.admin_token)
@@ -77,3 +83,35 @@ async def test_a_calibration_that_is_unknown_is_refused(idle_ingest: Ingest):
     answer = await tus.create(1, metadata=metadata)
     assert answer.status_code == 400
     assert "'none' or 'reflectance'" in answer.json()["detail"]
+
+
+async def test_a_stored_cube_is_sent_back_as_zarr(idle_ingest: Ingest):
+    """A download is an upload: overviews and coordinates are told from the cube."""
+    values = np.random.default_rng(2).integers(0, 900, (5, 40, 600)).astype(np.int16)
+    header = (
+        "ENVI\nsamples = 600\nlines = 40\nbands = 5\ndata type = 2\ninterleave = bsq\n"
+        "wavelength = {0.4, 0.5, 0.6, 0.7, 0.8}\nwavelength units = um\nbbl = {1, 1, 0, 1, 1}\n"
+        "data ignore value = 7\nmap info = {UTM, 1, 1, 5e5, 58e5, 30, 30, 33, North, WGS-84}\n"
+    )
+    files = {"scan.hdr": header.encode(), "scan.raw": values.tobytes()}
+    token = idle_ingest.admin_token
+    async with served(idle_ingest.app(worker_enabled=True)):
+        await idle_ingest.ended(await idle_ingest.send(COLLECTION, files, id="scan"))
+        prefix = f"cubes/{COLLECTION}/scan/cube.zarr/"
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as made:
+            for key in await idle_ingest.keys(prefix):
+                content = await idle_ingest.storage.get(key, token=token)
+                made.writestr("cube.zarr/" + key.removeprefix(prefix), content)
+        sent = await idle_ingest.send(COLLECTION, {"again.zarr.zip": archive.getvalue()})
+        ended = await idle_ingest.ended(sent)
+    assert (ended.state, ended.error) == (UploadState.SUCCEEDED, None)
+    first, second = [
+        await idle_ingest.catalog.item(COLLECTION, item, token=token)
+        for item in ("scan", ended.item)
+    ]
+    np.testing.assert_array_equal(await stored_values(idle_ingest, ended.item), values)
+    for name in ("bands", "data_type", "nodata"):
+        assert second["assets"]["cube"][name] == first["assets"]["cube"][name]
+    assert second["bbox"] == pytest.approx(first["bbox"])
+    assert second["properties"]["proj:code"] == "EPSG:32633"
