@@ -109,7 +109,7 @@ async def test_it_is_ready_and_describes_itself(tiles: Tiles) -> None:
     described = (await tiles.http.get("/cubes/openapi.json")).json()
     assert set(described["paths"]) == {
         f"/cubes/{{collection}}/{{item}}/{name}"
-        for name in ("spectrum", "preview.png", "statistics")
+        for name in ("spectrum", "preview.png", "statistics", "export")
     }
 
 

@@ -1,6 +1,7 @@
 """The application: `uvicorn --factory hsis_tiles.app:create_app`."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,8 +15,10 @@ from hsis.clients.storage import StorageClient
 from hsis.errors import Unavailable
 from hsis.service.app import Check, create_service_app
 from hsis.service.http import ServiceAuth, open_http
+from hsis_tiles import exporting
 from hsis_tiles.cubes import OpenCubes
 from hsis_tiles.errors import PROBLEMS
+from hsis_tiles.export.export import Limits
 from hsis_tiles.routes import router
 from hsis_tiles.settings import Settings
 from hsis_tiles.state import State
@@ -33,21 +36,35 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             plain = await stack.enter_async_context(open_http(chosen))
             own = await stack.enter_async_context(open_http(chosen, ServiceAuth("tiles", chosen)))
             executor = stack.enter_context(ThreadPoolExecutor(chosen.reader_threads))
+            storage = StorageClient(own, chosen.storage_proxy_url)
             cubes = OpenCubes(
                 # Without authentication of its own: catalog answers what the caller may see.
                 CatalogClient(plain, chosen.catalog_url),
-                StorageClient(own, chosen.storage_proxy_url),
+                storage,
                 executor,
                 max_cubes=chosen.cached_cubes,
                 max_bytes=chosen.cached_bytes,
                 access_cache_s=chosen.access_cache_s,
             )
             previews = asyncio.Semaphore(chosen.concurrent_previews)
-            yield {"state": State(cubes, executor, previews, chosen.max_preview_pixels, plain)}
+            yield {
+                "state": State(
+                    cubes,
+                    executor,
+                    previews,
+                    chosen.max_preview_pixels,
+                    plain,
+                    storage,
+                    threading.Semaphore(chosen.concurrent_exports),
+                    stack.enter_context(ThreadPoolExecutor(chosen.export_threads)),
+                    Limits(chosen.export_max_bytes, chosen.export_memory_bytes),
+                    chosen.export_idle_s,
+                )
+            }
 
     app = create_service_app(
         name="tiles",
-        title="HSIS cubes: spectra, pictures and statistics",
+        title="HSIS cubes: spectra, pictures, statistics and exports",
         settings=chosen,
         lifespan=lifespan,
         openapi_url="/cubes/openapi.json",
@@ -58,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         },
     )
     app.include_router(router)
+    app.include_router(exporting.router)
     return app
 
 

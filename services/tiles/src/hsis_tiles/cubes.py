@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cachetools import LRUCache, TTLCache
 from pydantic import ValidationError
@@ -78,6 +78,11 @@ class OpenCubes:
             name = CubeName(collection, item, str(updated))
             self._names[key] = name
         return name
+
+    async def document(self, caller: Caller | None, name: CubeName) -> dict[str, Any]:
+        """The STAC Item as catalog has it now."""
+        token = caller.token if caller else None
+        return await self._catalog.item(name.collection, name.item, token=token)
 
     async def use(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -48,7 +49,8 @@ def _headers(request: Request, name: CubeName) -> dict[str, str]:
     }
 
 
-def _unchanged(if_none_match: str | None, headers: dict[str, str]) -> bool:
+def is_unchanged(if_none_match: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether the client has the answer of that entity tag already."""
     if if_none_match is None:
         return False
     given = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
@@ -70,7 +72,7 @@ async def spectrum(
     """One pixel's values as they were uploaded, or scaled to physical ones; null for no data."""
     name = await state.cubes.name(caller, collection, item)
     headers = _headers(request, name)
-    if _unchanged(if_none_match, headers):
+    if is_unchanged(if_none_match, headers):
         return Response(status_code=304, headers=headers)
 
     async def read(cube: StoredCube, _: CubeName) -> dict[str, Any]:
@@ -103,7 +105,7 @@ async def preview(
     chosen_stretch = render.parse_stretch(stretch)
     name = await state.cubes.name(caller, collection, item)
     headers = _headers(request, name)
-    if _unchanged(if_none_match, headers):
+    if is_unchanged(if_none_match, headers):
         return Response(status_code=304, headers=headers)
 
     async def paint(cube: StoredCube, current: CubeName) -> bytes:
@@ -140,7 +142,7 @@ async def statistics(
     """Minimum, maximum, mean, deviation and percentiles of every band, in stored units."""
     name = await state.cubes.name(caller, collection, item)
     headers = _headers(request, name)
-    if _unchanged(if_none_match, headers):
+    if is_unchanged(if_none_match, headers):
         return Response(status_code=304, headers=headers)
     found = await state.cubes.statistics(name)
     return Response(found.model_dump_json(), media_type="application/json", headers=headers)

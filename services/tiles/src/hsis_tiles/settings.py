@@ -26,3 +26,20 @@ class Settings(ServiceSettings):
     concurrent_previews: int = Field(
         default=4, ge=1, description="Previews drawn at once; each holds its pixels in memory"
     )
+    concurrent_exports: int = Field(
+        default=4, ge=1, description="Exports under way at once; one more is answered 503"
+    )
+    export_max_bytes: int = Field(
+        default=256 * 1024**3, ge=1, description="Values of one export, uncompressed"
+    )
+    export_memory_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Held at once for one export, about, whatever its size",
+    )
+    export_threads: int = Field(
+        default=2, ge=1, description="Threads that decompress and arrange values of exports"
+    )
+    export_idle_s: float = Field(
+        default=60.0, gt=0, description="Longest time that a client takes nothing of its export"
+    )

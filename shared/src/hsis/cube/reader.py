@@ -54,22 +54,32 @@ class StoredCube:
     """A cube in the object store. `read` takes bands by number from 0 and half-open windows."""
 
     def __init__(
-        self, blobs: BlobReader, prefix: str, info: CubeInfo, executor: Executor | None
+        self,
+        blobs: BlobReader,
+        prefix: str,
+        info: CubeInfo,
+        executor: Executor | None,
+        concurrent_reads: int = CONCURRENT_READS,
     ) -> None:
         self._blobs = blobs
         self._prefix = prefix
         self._executor = executor
         self._indexes: LRUCache[str, NDArray[np.uint64]] = LRUCache(INDEX_CACHE_ENTRIES)
-        self._reads = asyncio.Semaphore(CONCURRENT_READS)
+        self._reads = asyncio.Semaphore(concurrent_reads)
         self.info = info
 
     @classmethod
     async def open(
-        cls, blobs: BlobReader, prefix: str, executor: Executor | None = None
+        cls,
+        blobs: BlobReader,
+        prefix: str,
+        executor: Executor | None = None,
+        *,
+        concurrent_reads: int = CONCURRENT_READS,
     ) -> "StoredCube":
         """The cube whose store has the root `prefix` (which ends in `/`).
 
-        Chunks are decompressed in `executor` (None: the event loop's default one). DamagedShard
+        At most `concurrent_reads` ranges, of `MAX_READ_BYTES` each, are in memory at once. Chunks are decompressed in `executor` (None: the event loop's default one). DamagedShard
         where the documents are not those of a stored cube.
         """
         content = await read_document(blobs, prefix + "zarr.json")
@@ -85,7 +95,7 @@ class StoredCube:
                 for name, content in zip(names, contents, strict=True)
             }
             info = layout.info_of_documents(root, values)
-        return cls(blobs, prefix, info, executor)
+        return cls(blobs, prefix, info, executor, concurrent_reads)
 
     async def read(
         self,

@@ -1,0 +1,1 @@
+"""Cubes as files of other formats, written while they are sent."""
