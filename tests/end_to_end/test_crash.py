@@ -20,6 +20,7 @@ from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.stack import SERVICES, Stack
 
 PASSWORD = "password-of-the-crash-tests"
+EXTRAS = ("statistics.json", "thumbnail.webp", "checksums.json")
 SHAPE = (160, 540, 640)
 """Bands, rows, columns: enough for a dozen shards, so that a kill comes in the middle."""
 
@@ -99,7 +100,7 @@ async def test_a_killed_ingest_converts_once_after_its_return(
     stored = await keys(api, "cubes/crash/")
     info = (await StoredCube.open(TokenBlobs(api), "cubes/crash/cube/cube.zarr/")).info
     documents = {f"cubes/crash/cube/cube.zarr/{key}" for key in store_documents(info)}
-    extras = {f"cubes/crash/cube/{name}" for name in ("statistics.json", "thumbnail.webp")}
+    extras = {f"cubes/crash/cube/{name}" for name in EXTRAS}
     rest = stored - documents - extras
     # 2 bands-groups x 3 x 2 shards, and the overview of 270 x 320: 2 x 2 x 1.
     assert len(rest) == 2 * 3 * 2 + 2 * 2 * 1

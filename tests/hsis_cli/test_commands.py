@@ -253,6 +253,16 @@ def test_delete(item: str, files: tuple[Path, Path]) -> None:
     run("delete", COLLECTION, "short-lived", code=1)
 
 
+def test_scrub(item: str) -> None:
+    whole = run("scrub", "--collection", COLLECTION, "--item", item)
+    assert whole.stdout.startswith("1 items, ")
+    assert whole.stdout.strip().endswith("all as it was stored")
+    told = answer("scrub", "--collection", COLLECTION)
+    assert item in [line["item"] for line in told["items"]]
+    assert told["summary"]["faults"] == 0
+    run("scrub", "--item", item, code=2)
+
+
 def test_trash(item: str, files: tuple[Path, Path]) -> None:
     """Restored as it was, beside another item of its id, and purged."""
     sent = ["upload", *files, "--collection", COLLECTION, "--id", "thrown", "--wait"]

@@ -1,6 +1,7 @@
 """Whole jobs through the real platform."""
 
 import asyncio
+import hashlib
 import io
 import json
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hsis.clients.base import problem_of
-from hsis.contracts.blobs import statistics_key, thumbnail_key
+from hsis.contracts.blobs import item_prefix, statistics_key, thumbnail_key
 from hsis.contracts.jobs import JobStatus
 from hsis.contracts.spectra import NewSpectrum
 from hsis.cube.layout import overview_shape, store_documents
@@ -79,7 +80,14 @@ async def test_normalized_difference(bench: Bench) -> None:
     assert (await bench.get(thumbnail_key(LAB, item["id"])))[8:12] == b"WEBP"
     documents = len(store_documents(info))
     shards = 2 * 2 + 1  # 300 x 600 in shards of 256 x 512, and the overview of 150 x 300
-    assert len(await bench.keys(LAB, item["id"])) == documents + shards + 2
+    stored = await bench.keys(LAB, item["id"])
+    assert len(stored) == documents + shards + 3
+    prefix = item_prefix(LAB, item["id"])
+    checksums = json.loads(await bench.get(prefix + "checksums.json"))["objects"]
+    assert {prefix + key for key in checksums} == {*stored} - {prefix + "checksums.json"}
+    for key, told in checksums.items():
+        content = await bench.get(prefix + key)
+        assert told == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}, key
 
 
 async def test_sam_with_given_and_library_spectra(bench: Bench) -> None:

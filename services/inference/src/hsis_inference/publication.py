@@ -11,11 +11,12 @@ import numpy as np
 from hsis.clients.catalog import CatalogClient, StacObject
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import cube_prefix
+from hsis.cube.checksums import ChecksumRecorder
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
 from hsis.cube.stac import Footprint, ItemParts, item_document
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
-from hsis.cube.writer import write_documents, write_overviews, write_thumbnail
+from hsis.cube.writer import write_checksums, write_documents, write_overviews, write_thumbnail
 from hsis.errors import Conflict, NotFound
 from hsis_inference.describe import CODE_VERSION
 from hsis_inference.errors import SourceChanged
@@ -64,8 +65,11 @@ async def publish(
     storage: StorageClient,
     executor: Executor,
     software: dict[str, str],
+    checksums: ChecksumRecorder,
 ) -> None:
     """Complete the stored result and register its item; doing it again ends in the same state.
+
+    `checksums` are those of the shards that the blocks stored.
 
     SourceChanged where the source is not the one that was read, Conflict where another item has
     the result's id.
@@ -74,14 +78,19 @@ async def publish(
         return
     await _check_source(job, catalog)
 
-    async def put(key: str, content: bytes, kind: str) -> None:
+    async def store(key: str, content: bytes, kind: str) -> None:
         await storage.put(key, content, content_type=kind)
+
+    async def put(key: str, content: bytes, kind: str) -> None:
+        checksums.note(key, content)
+        await store(key, content, kind)
 
     prefix = cube_prefix(job.collection, job.result_item)
     statistics = await _statistics(StoredCube(storage, prefix, info, executor), executor)
     await write_overviews(storage, put, prefix, info, executor)
     await write_thumbnail(storage, put, job.collection, job.result_item, info, statistics, executor)
     await write_documents(put, job.collection, job.result_item, info, statistics)
+    await write_checksums(store, job.collection, job.result_item, checksums.result())
     await _register(job, item_of(job, info, datetime.now(UTC), software), catalog)
 
 

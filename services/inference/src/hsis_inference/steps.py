@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import cube_prefix
-from hsis.cube.layout import CubeInfo, shard_key, shard_shape
+from hsis.cube.checksums import ChecksumRecorder, Checksums
+from hsis.cube.layout import CubeInfo, shard_indices, shard_key, shard_shape
 from hsis.cube.reader import StoredCube
 from hsis.cube.shard import encode_shard
 from hsis.errors import NotFound
@@ -51,11 +52,14 @@ class Steps:
             case Phase.REDUCE:
                 return await self._reduce(job, lease)
             case Phase.MAP:
-                await self._map(job, lease, device)
+                return await self._map(job, lease, device)
             case Phase.PUBLISH:
                 info = result_info(job, (await self._source(job)).info)
                 software = {"torch": device.version}
-                await publish(job, info, self.catalog, self.storage, self.executor, software)
+                checksums = await self._checksums(job, lease, info)
+                await publish(
+                    job, info, self.catalog, self.storage, self.executor, software, checksums
+                )
         return None
 
     async def _gather(self, job: Job, lease: Lease, device: Device) -> bytes:
@@ -76,7 +80,8 @@ class Steps:
         assert total is not None
         return await self._run(process.conclude, total)
 
-    async def _map(self, job: Job, lease: Lease, device: Device) -> None:
+    async def _map(self, job: Job, lease: Lease, device: Device) -> bytes:
+        """The checksums of the shards that were stored."""
         process = process_of(job.process)
         block, where = await self._block(job, lease)
         if isinstance(process, TwoPassProcess):
@@ -86,9 +91,26 @@ class Steps:
             result = await self._run(process.compute, job.plan, block, device)
         info = result_info(job, (await self._source(job)).info)
         prefix = cube_prefix(job.collection, job.result_item)
+        checksums = ChecksumRecorder(job.collection, job.result_item)
         for index, bands in band_shards(info.shape, where.grid):
+            key = prefix + shard_key(index)
             content = await self._run(_encoded, result[bands], info)
-            await self.storage.put(prefix + shard_key(index), content)
+            await self._run(checksums.note, key, content)
+            await self.storage.put(key, content)
+        return checksums.result().model_dump_json().encode()
+
+    async def _checksums(self, job: Job, lease: Lease, info: CubeInfo) -> ChecksumRecorder:
+        """Those that the phase before has left, of every shard of the result."""
+        async with transaction(self.pool) as connection:
+            found = await blocks.results(connection, job.id, lease.phase - 1)
+        checksums = ChecksumRecorder(job.collection, job.result_item)
+        for content in found:
+            checksums.extend(Checksums.model_validate_json(content))
+        for index in shard_indices(info.shape):
+            key = cube_prefix(job.collection, job.result_item) + shard_key(index)
+            if not checksums.knows(key):  # stored by a worker of an earlier version
+                await self._run(checksums.note, key, await self.storage.get(key))
+        return checksums
 
     async def _model(self, job: Job) -> bytes:
         """What the first pass made; LeaseLost where the job ended, which removes it."""

@@ -18,7 +18,7 @@ from hsis.service.app import create_service_app
 from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
-from hsis_ingest import ingest_routes, transfers, tus
+from hsis_ingest import correction_routes, ingest_routes, transfers, tus
 from hsis_ingest.allocation import give_back_large_blocks
 from hsis_ingest.errors import PROBLEMS
 from hsis_ingest.fetching import Fetcher
@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(ingest_routes.router)
     app.include_router(maintenance)
+    app.include_router(correction_routes.router)
     return app
 
 
@@ -83,6 +84,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> State:
         storage=StorageClient(own, settings.storage_proxy_url),
         access=CollectionAccess(catalog, settings.access_cache_s),
         queue_filled=asyncio.Event(),
+        scrubs=asyncio.Semaphore(settings.concurrent_scrubs),
     )
 
 
@@ -100,10 +102,15 @@ async def _start_worker(state: State, stack: AsyncExitStack) -> None:
         CatalogClient(state.http, settings.catalog_url),
         executor,
         state.queue_filled,
-        partial(transfers.complete_forgotten, state),
+        partial(_complete_begun, state),
     )
     for name, work in (("worker", worker.run()), ("fetcher", Fetcher(state).run())):
         stack.push_async_callback(_stop, asyncio.create_task(work, name=name))
+
+
+async def _complete_begun(state: State) -> None:
+    await transfers.complete_forgotten(state)
+    await state.corrector.finish_open()
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

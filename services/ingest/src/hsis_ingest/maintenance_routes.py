@@ -1,14 +1,23 @@
-"""HTTP of what is done with stored items: restoring them from the trash."""
+"""HTTP of what is done with stored items: restoring them from the trash, checking them."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 
+from hsis.contracts.access import Role
+from hsis.contracts.scrub import ScrubRequest
 from hsis.contracts.trash import RestoreRequest
 from hsis.contracts.uploads import Upload
+from hsis.errors import Conflict
 from hsis.service.tokens import RequiredCaller
 from hsis_ingest import restoring
-from hsis_ingest.state import AppState
+from hsis_ingest.scrubbing import Scrub
+from hsis_ingest.state import AppState, State
 
 router = APIRouter(prefix="/ingest", tags=["maintenance"])
+NDJSON = "application/x-ndjson"
 
 
 @router.post("/restore", status_code=201)
@@ -16,3 +25,36 @@ async def restore(state: AppState, caller: RequiredCaller, request: RestoreReque
     """Make an item again of the original files that an entry of the trash keeps, under its old id
     or another one. For editors."""
     return await restoring.restore(state, caller, request)
+
+
+@router.post(
+    "/scrub",
+    response_class=StreamingResponse,
+    responses={200: {"content": {NDJSON: {}}, "description": "One JSON object a line"}},
+)
+async def scrub(
+    state: AppState, caller: RequiredCaller, request: ScrubRequest
+) -> StreamingResponse:
+    """Read everything that is stored for an item, a collection or all of them, and compare it with
+    the checksums kept: one line an item, a last one with the summary. For owners of the collection;
+    of everything, for administrators."""
+    if request.collection is None:
+        caller.require_admin()
+    else:
+        await state.access.require(caller, request.collection, Role.OWNER)
+        if request.item is not None:  # NotFound now, not in the middle of the answer
+            await state.catalog.item(request.collection, request.item, token=caller.token)
+    if state.scrubs.locked():
+        raise Conflict(
+            f"{state.settings.concurrent_scrubs} checks are just running here "
+            "(HSIS_CONCURRENT_SCRUBS); try again later."
+        )
+    settings = state.settings
+    check = Scrub(state.catalog, state.storage, caller.token, settings.scrub_bytes_per_s)
+    return StreamingResponse(_lines(state, check, request), media_type=NDJSON)
+
+
+async def _lines(state: State, check: Scrub, request: ScrubRequest) -> AsyncIterator[bytes]:
+    async with state.scrubs, aclosing(check.run(request)) as lines:
+        async for line in lines:
+            yield line.model_dump_json().encode() + b"\n"

@@ -70,10 +70,22 @@ class Settings(DatabaseSettings):
         default=None,
         description="Hosts, with commas, that may have addresses that are not public",
     )
+    archive_max_members: int = Field(
+        default=10_000, ge=1, description="Files and folders of an archive"
+    )
+    archive_max_ratio: float = Field(
+        default=200.0, gt=1, description="Largest ratio of an archive's files to its own size"
+    )
     conversion_memory_bytes: int = Field(
         default=256 * MIB, ge=MIB, description="Values of a cube held at once, about"
     )
     conversion_threads: int = Field(default=2, ge=1, description="Threads that read and compress")
+    scrub_bytes_per_s: float = Field(
+        default=200.0 * MIB, ge=0, description="Of one check of what is stored; 0 is no limit"
+    )
+    concurrent_scrubs: int = Field(
+        default=2, ge=1, description="Checks of what is stored at once, in one process"
+    )
     matlab_max_bytes: int = Field(
         default=GIB, ge=1, description="A MATLAB variable once decompressed: it is held in memory"
     )

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.service.access import CollectionAccess
+from hsis_ingest.corrections import Corrector
 from hsis_ingest.digests import Digests
 from hsis_ingest.settings import Settings
 
@@ -26,7 +27,14 @@ class State:
     storage: StorageClient
     access: CollectionAccess
     queue_filled: asyncio.Event
+    scrubs: asyncio.Semaphore
     digests: Digests = field(default_factory=Digests)
+
+    @property
+    def corrector(self) -> Corrector:
+        """Corrects stored items, as ingest itself."""
+        own = CatalogClient(self.http, self.settings.catalog_url)
+        return Corrector(self.pool, self.storage, own)
 
 
 def state_of(request: Request) -> State:

@@ -11,6 +11,7 @@ from hsis.cli.ingest import ingest
 from hsis.cli.login import login
 from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
+from hsis.cli.scrub import scrub
 from hsis.cli.spectra import app as spectra
 from hsis.cli.trash import app as trash
 from hsis.cli.upload import upload
@@ -34,6 +35,7 @@ for command in (
     processes,
     delete,
     correct,
+    scrub,
 ):
     app.command()(command)
 app.add_typer(trash, name="trash")

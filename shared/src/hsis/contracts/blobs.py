@@ -2,7 +2,7 @@
 
 raw/<collection>/<upload>/<filename>     what was uploaded, untouched
 cubes/<collection>/<item>/cube.zarr/...  the stored cube
-cubes/<collection>/<item>/statistics.json, thumbnail.webp
+cubes/<collection>/<item>/statistics.json, thumbnail.webp, checksums.json
 models/<model>/<version>/...
 staging/transfers/<transfer>/...         of a resumable upload, what is not a file yet
 """
@@ -67,6 +67,11 @@ def statistics_key(collection: str, item: str) -> str:
 def thumbnail_key(collection: str, item: str) -> str:
     """The item's thumbnail."""
     return item_prefix(collection, item) + "thumbnail.webp"
+
+
+def checksums_key(collection: str, item: str) -> str:
+    """SHA-256 of every other object under the item's prefix (hsis.cube.checksums)."""
+    return item_prefix(collection, item) + "checksums.json"
 
 
 def collection_of_key(key: str) -> str | None:

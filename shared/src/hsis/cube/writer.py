@@ -7,9 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hsis.contracts.blobs import cube_prefix, statistics_key, thumbnail_key
+from hsis.contracts.blobs import checksums_key, cube_prefix, statistics_key, thumbnail_key
 from hsis.cube import layout, overview, picture
 from hsis.cube.acquisition import Acquisition, store_attributes
+from hsis.cube.checksums import Checksums
 from hsis.cube.reader import BlobReader, StoredCube
 from hsis.cube.shard import encode_shard
 from hsis.cube.statistics import CubeStatistics
@@ -66,6 +67,12 @@ async def write_documents(
     attributes = store_attributes(acquisition or Acquisition())
     for key, content in layout.store_documents(info, attributes).items():
         await put(prefix + key, content, media_type(key))
+
+
+async def write_checksums(put: Put, collection: str, item: str, checksums: Checksums) -> None:
+    """Write the checksums of everything else that is stored for the item, last of all."""
+    content = checksums.model_dump_json().encode()
+    await put(checksums_key(collection, item), content, "application/json")
 
 
 def media_type(key: str) -> str:

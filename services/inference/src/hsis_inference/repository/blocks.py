@@ -119,6 +119,17 @@ async def result(connection: Connection, job: uuid.UUID, phase: int, index: int)
     return found
 
 
+async def results(connection: Connection, job: uuid.UUID, phase: int) -> list[bytes]:
+    """What the blocks of a phase left, in their order."""
+    rows = await connection.fetch(
+        "SELECT result FROM blocks WHERE job_id = $1 AND phase = $2 AND result IS NOT NULL"
+        " ORDER BY index",
+        job,
+        phase,
+    )
+    return [row["result"] for row in rows]
+
+
 async def hand_back(connection: Connection, lease: Lease) -> None:
     """Let others claim the block at once, as if this attempt had not been."""
     await connection.execute(

@@ -1,0 +1,62 @@
+"""`hsis scrub`: whether everything that is stored is as it was stored."""
+
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import typer
+
+from hsis.cli.output import print_json
+from hsis.cli.session import EXIT_ERROR, EXIT_USAGE, Session, execute, fail
+from hsis.contracts.scrub import ScrubbedItem, ScrubRequest, ScrubSummary
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def scrub(
+    collection: Annotated[str | None, typer.Option(help="Else all, for administrators.")] = None,
+    item: Annotated[str | None, typer.Option(help="Only this one of the collection.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read everything that is stored, and name what is damaged, missing or unexpected.
+
+    Exit code 1 where anything is. For owners of the collection.
+    """
+    if item is not None and collection is None:
+        fail("--item needs --collection.", EXIT_USAGE)
+    request = ScrubRequest(collection=collection, item=item)
+    execute(lambda session: _scrub(session, request, as_json=as_json))
+
+
+async def _scrub(session: Session, request: ScrubRequest, *, as_json: bool) -> None:
+    items: list[dict[str, Any]] = []
+    faults = 0
+    async with aclosing(session.ingest.scrub(request)) as lines:
+        async for line in lines:
+            if isinstance(line, ScrubSummary):
+                faults = line.faults
+                if as_json:
+                    print_json({"items": items, "summary": line.model_dump(mode="json")})
+                else:
+                    _print_summary(line)
+            elif isinstance(line, ScrubbedItem):
+                if as_json:
+                    items.append(line.model_dump(mode="json"))
+                else:
+                    _print_item(line)
+    if faults:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _print_item(line: ScrubbedItem) -> None:
+    for fault in line.faults:
+        typer.echo(f"{fault.kind}\t{fault.key}\t{fault.detail}")
+    if not line.verified:
+        typer.echo(f"unverified\t{line.collection}/{line.item}\tno checksums of its cube are kept")
+
+
+def _print_summary(line: ScrubSummary) -> None:
+    typer.echo(
+        f"{line.items} items, {line.objects} objects, {line.bytes} bytes read: "
+        + (f"{line.faults} faults" if line.faults else "all as it was stored")
+        + (f"; {line.unverified_items} items unverified" if line.unverified_items else "")
+    )
