@@ -1,0 +1,130 @@
+"""All SQL of corrections."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from hsis.contracts.access import Caller
+from hsis.contracts.metadata import Correction, CubeMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionRow:
+    """A correction as the database has it. `item_created` tells its item from a later one of the
+    same id."""
+
+    id: UUID
+    collection: str
+    item: str
+    item_created: str
+    by_name: str
+    changes: Mapping[str, Any]
+    before: Mapping[str, Any]
+    created_at: datetime
+    applied_at: datetime | None
+
+    @property
+    def metadata(self) -> CubeMetadata:
+        """What is to be changed: the fields that are set."""
+        return CubeMetadata.model_validate(self.changes)
+
+    def told(self) -> Correction:
+        """What users see."""
+        return Correction(
+            id=str(self.id),
+            by=self.by_name,
+            at=self.created_at,
+            applied=self.applied_at is not None,
+            before=dict(self.before),
+            after=dict(self.changes),
+        )
+
+
+async def note(
+    db: asyncpg.Connection,
+    correction: UUID,
+    item: Mapping[str, Any],
+    by: Caller,
+    changes: Mapping[str, Any],
+    before: Mapping[str, Any],
+) -> CorrectionRow:
+    """Note what is to be changed of an item."""
+    row = await db.fetchrow(
+        "INSERT INTO corrections"
+        " (id, collection, item, item_created, by_subject, by_name, changes, before)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
+        correction,
+        item["collection"],
+        item["id"],
+        item["properties"].get("created", ""),
+        by.subject,
+        by.name,
+        json.dumps(changes),
+        json.dumps(before),
+    )
+    return _row(row)
+
+
+async def open_items(db: asyncpg.Connection, limit: int) -> list[tuple[str, str]]:
+    """Collections and ids of items with corrections that are not applied, the oldest first."""
+    rows = await db.fetch(
+        "SELECT collection, item FROM corrections WHERE applied_at IS NULL"
+        " GROUP BY collection, item ORDER BY min(created_at) LIMIT $1",
+        limit,
+    )
+    return [(row["collection"], row["item"]) for row in rows]
+
+
+async def open_of(db: asyncpg.Connection, collection: str, item: str) -> list[CorrectionRow]:
+    """An item's corrections that are not applied, in their order."""
+    rows = await db.fetch(
+        "SELECT * FROM corrections WHERE applied_at IS NULL AND collection = $1 AND item = $2"
+        " ORDER BY created_at",
+        collection,
+        item,
+    )
+    return [_row(row) for row in rows]
+
+
+async def applied(db: asyncpg.Connection, correction: UUID) -> None:
+    """Cube and item are as the correction wants them."""
+    await db.execute("UPDATE corrections SET applied_at = now() WHERE id = $1", correction)
+
+
+async def forget(db: asyncpg.Connection, correction: UUID) -> None:
+    """Its item is gone."""
+    await db.execute("DELETE FROM corrections WHERE id = $1", correction)
+
+
+async def history(
+    db: asyncpg.Connection, item: Mapping[str, Any], limit: int
+) -> list[CorrectionRow]:
+    """An item's corrections, the newest first."""
+    rows = await db.fetch(
+        "SELECT * FROM corrections WHERE collection = $1 AND item = $2 AND item_created = $3"
+        " ORDER BY created_at DESC LIMIT $4",
+        item["collection"],
+        item["id"],
+        item["properties"].get("created", ""),
+        limit,
+    )
+    return [_row(row) for row in rows]
+
+
+def _row(row: asyncpg.Record) -> CorrectionRow:
+    return CorrectionRow(
+        id=row["id"],
+        collection=row["collection"],
+        item=row["item"],
+        item_created=row["item_created"],
+        by_name=row["by_name"],
+        changes=json.loads(row["changes"]),
+        before=json.loads(row["before"]),
+        created_at=row["created_at"],
+        applied_at=row["applied_at"],
+    )
