@@ -17,7 +17,7 @@ from hsis.cube.band_table import parse_band_table
 from hsis.cube.layout import CubeInfo
 from hsis.cube.stac import Footprint
 from hsis.errors import InvalidInput
-from hsis_ingest.errors import MetadataMismatch
+from hsis_ingest.errors import HeaderMismatch, MetadataMismatch
 
 SOURCES_PROPERTY = "hsi:metadata_from"
 PER_BAND = {
@@ -54,7 +54,7 @@ def describe(
 
     What the uploader says goes before what the file says; the template counts where neither says
     anything. `located` is whether the file says where the cube lies. MetadataMismatch where what
-    is given does not fit the cube.
+    is given does not fit the cube, HeaderMismatch for wavelengths of the file that cannot be.
     """
     of_file = _said_by_file(info, acquired_at, located)
     values: dict[str, Any] = {}
@@ -78,7 +78,18 @@ def describe(
         geometry, bbox = geometry_of(values["place"])
         known = dataclasses.replace(known, geometry=geometry, bbox=bbox)
     changes = {PER_BAND.get(name, name): values[name] for name in OF_INFO if name in values}
-    return Described(dataclasses.replace(info, **changes), known, sources)
+    described = dataclasses.replace(info, **changes)
+    _require_wavelengths(described)
+    return Described(described, known, sources)
+
+
+def _require_wavelengths(info: CubeInfo) -> None:
+    for number, wavelength in enumerate(info.wavelengths_nm or (), start=1):
+        if wavelength < 0:
+            raise HeaderMismatch(
+                f"The wavelength of band {number} is {wavelength:g} nm; none is below 0. The right "
+                "ones can be given with the upload (`wavelengths`)."
+            )
 
 
 def check(info: CubeInfo, name: str, value: Any, what: str) -> None:
