@@ -2,7 +2,7 @@
 
 A correction is noted before anything is changed, and applied in an order that can be begun anew at
 any point: the thumbnail, the store's documents with the root's `zarr.json` last, the checksums, the
-item, the note that it is done. See docs/decisions/0010-correcting-metadata.md.
+item, the note that it is done. See docs/decisions/0013-correcting-metadata.md.
 """
 
 import asyncio
