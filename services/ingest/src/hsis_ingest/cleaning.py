@@ -83,7 +83,7 @@ class Cleaner:
                 await self._storage.delete_prefix(originals)
         if source != upload.id:
             await self._storage.delete_prefix(raw_prefix(upload.collection, str(upload.id)))
-        if upload.attempts > 0:
+        if upload.attempts > 0 and not upload.unpacked:
             async with item_lock(self._pool, upload.collection, upload.item):
                 if not await self._in_use(upload.collection, upload.item, upload.id):
                     await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))

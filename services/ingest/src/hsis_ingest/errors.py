@@ -51,6 +51,22 @@ class ExternalReference(InputFault):
     """What is wanted lies in another file, to which this one only points."""
 
 
+class UnsafeArchive(InputFault):
+    """An archive with members that no honest one has: names that lead out of it, links, overlaps."""
+
+
+class EncryptedArchive(InputFault):
+    """An archive whose members need a password."""
+
+
+class NestedArchive(InputFault):
+    """An archive in an archive."""
+
+
+class ArchiveTooLarge(InputFault):
+    """An archive with more members, or more bytes in them, than a setting allows."""
+
+
 class NoValidData(InputFault):
     """Not one pixel of any band is valid."""
 
@@ -122,6 +138,10 @@ PROBLEMS: ProblemTable = {
     ExternalReference: ProblemType(
         422, "external-reference", "The file points to another file, which is not read"
     ),
+    UnsafeArchive: ProblemType(422, "unsafe-archive", "The archive is not safe to unpack"),
+    EncryptedArchive: ProblemType(422, "encrypted-archive", "The archive is encrypted"),
+    NestedArchive: ProblemType(422, "nested-archive", "An archive in an archive"),
+    ArchiveTooLarge: ProblemType(422, "archive-too-large", "Too much in the archive"),
     NoValidData: ProblemType(422, "no-valid-data", "No valid pixel"),
     DuplicateOriginal: ProblemType(409, "duplicate-original", "The same files are stored"),
     SourceNotAllowed: ProblemType(422, "source-not-allowed", "Not to be fetched from there"),

@@ -103,7 +103,8 @@ async def is_active(
     return bool(
         await db.fetchval(
             "SELECT EXISTS (SELECT 1 FROM uploads WHERE collection = $1 AND item = $2"
-            " AND state IN ('receiving', 'queued', 'converting') AND id IS DISTINCT FROM $3)",
+            " AND state IN ('receiving', 'queued', 'converting') AND id IS DISTINCT FROM $3"
+            " AND NOT unpacked)",
             collection,
             item,
             other_than,
@@ -233,7 +234,7 @@ async def discard(db: asyncpg.Connection, upload: UUID) -> None:
     """Give an upload up: unseen from now on, its objects to be removed."""
     await db.execute(
         "UPDATE uploads SET state = 'failed', purge = true, discarded = true, expires_at = NULL"
-        " WHERE id = $1",
+        " WHERE id = $1 OR (parent = $1 AND state = 'receiving')",
         upload,
     )
 
@@ -273,10 +274,12 @@ async def to_purge(db: asyncpg.Connection, limit: int) -> list[UploadRow]:
 
 
 async def purged(db: asyncpg.Connection, upload: UUID) -> None:
-    """Nothing is stored for it any more: forget a given-up upload, keep a failed one's story."""
+    """Nothing is stored for it any more: forget a given-up upload, keep a failed one's story, or an
+    unpacked archive's."""
     await db.execute("DELETE FROM uploads WHERE id = $1 AND discarded", upload)
     await db.execute(
-        "UPDATE uploads SET state = 'failed', purge = false, lease_token = NULL,"
+        "UPDATE uploads SET purge = false, lease_token = NULL,"
+        " state = CASE WHEN state = 'succeeded' THEN state ELSE 'failed' END,"
         " lease_until = NULL, expires_at = NULL WHERE id = $1 AND purge",
         upload,
     )
@@ -304,4 +307,16 @@ async def _with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) ->
         "SELECT * FROM files WHERE upload = ANY($1::uuid[]) ORDER BY upload, position",
         [row["id"] for row in rows],
     )
-    return [upload_of(row, [file for file in found if file["upload"] == row["id"]]) for row in rows]
+    scenes = await db.fetch(
+        "SELECT id, parent, item, state, progress, error FROM uploads"
+        " WHERE parent = ANY($1::uuid[]) AND NOT discarded ORDER BY created_at, item",
+        [row["id"] for row in rows if row["unpacked"]],
+    )
+    return [
+        upload_of(
+            row,
+            [file for file in found if file["upload"] == row["id"]],
+            [scene for scene in scenes if scene["parent"] == row["id"]],
+        )
+        for row in rows
+    ]

@@ -11,8 +11,17 @@ import asyncpg
 
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import Calibration, OnDuplicate, ReceivedFile, Upload, UploadState
-from hsis.errors import Problem
+from hsis.contracts.uploads import (
+    Calibration,
+    OnDuplicate,
+    ReceivedFile,
+    SceneUpload,
+    Upload,
+    UploadState,
+)
+from hsis.errors import Problem, ProblemType
+
+SCENES_FAILED = ProblemType(422, "scenes-failed", "Scenes of the archive failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,7 @@ class UploadRow:
     duplicate_of: tuple[str, ...] = ()
     parent: UUID | None = None
     unpacked: bool = False
+    scenes: tuple[SceneUpload, ...] = ()
 
     @property
     def originals_prefix(self) -> str:
@@ -105,6 +115,12 @@ class UploadRow:
 
     def told(self) -> Upload:
         """What its users see."""
+        upload = self._told()
+        if self.unpacked and self.state is UploadState.SUCCEEDED:
+            return upload.model_copy(update=_of_scenes(self.scenes))
+        return upload
+
+    def _told(self) -> Upload:
         return Upload(
             id=str(self.id),
             collection=self.collection,
@@ -124,13 +140,48 @@ class UploadRow:
             attempts=self.attempts,
             error=self.error,
             created_at=self.created_at,
+            parent=None if self.parent is None else str(self.parent),
+            scenes=[*self.scenes],
             duplicate_of=[*self.duplicate_of],
             expires_at=self.expires_at,
         )
 
 
-def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow:
-    """The typed form of a row and its files' rows."""
+def _of_scenes(scenes: Sequence[SceneUpload]) -> dict[str, Any]:
+    """How an archive that was unpacked stands: as its scenes do."""
+    count = max(1, len(scenes))
+    failed = [scene for scene in scenes if scene.state is UploadState.FAILED]
+    progress = sum(1.0 if scene.state.final else scene.progress for scene in scenes) / count
+    if not all(scene.state.final for scene in scenes):
+        return {"state": UploadState.CONVERTING, "progress": progress}
+    if not failed:
+        return {"state": UploadState.SUCCEEDED, "progress": 1.0}
+    told = "; ".join(
+        f"{scene.item}: {scene.error.detail if scene.error else 'failed'}" for scene in failed[:10]
+    )
+    detail = f"{len(failed)} of {len(scenes)} scenes failed. {told}"
+    error = Problem.of(SCENES_FAILED, detail)
+    return {"state": UploadState.FAILED, "progress": progress, "error": error}
+
+
+def scene_of(row: asyncpg.Record) -> SceneUpload:
+    """What an archive's upload tells of one of its scenes."""
+    error: Any = row["error"]
+    return SceneUpload(
+        id=str(row["id"]),
+        item=row["item"],
+        state=UploadState(row["state"]),
+        progress=row["progress"],
+        error=None if error is None else Problem.model_validate(json.loads(error)),
+    )
+
+
+def upload_of(
+    row: asyncpg.Record,
+    files: Sequence[asyncpg.Record],
+    scenes: Sequence[asyncpg.Record] = (),
+) -> UploadRow:
+    """The typed form of a row, its files' rows and those of its scenes."""
     error: Any = row["error"]
     said: str | None = row["metadata"]
     return UploadRow(
@@ -173,4 +224,5 @@ def upload_of(row: asyncpg.Record, files: Sequence[asyncpg.Record]) -> UploadRow
         duplicate_of=tuple(row["duplicate_of"]),
         parent=row["parent"],
         unpacked=row["unpacked"],
+        scenes=tuple(scene_of(scene) for scene in scenes),
     )

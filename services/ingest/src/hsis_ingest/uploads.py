@@ -143,6 +143,8 @@ async def give_up(state: State, upload: UUID) -> None:
     """
     async with transaction(state.pool) as db:
         found = await repository.find(db, upload, lock=True)
+        if found.state is UploadState.SUCCEEDED and found.unpacked:
+            raise Conflict("The archive was unpacked; remove the items of its scenes.")
         if found.state is UploadState.SUCCEEDED:
             raise Conflict(f"The upload has become the item {found.item!r}; remove that.")
         await repository.discard(db, upload)
@@ -223,6 +225,8 @@ def announced(found: UploadRow, name: str) -> StoredFile:
     if found.state is not UploadState.RECEIVING:
         raise Conflict(f"The upload is {found.state}: it takes no more files.")
     for file in found.files:
+        if file.name == name and found.parent is not None:
+            raise Conflict(f"{name} comes out of an archive; it is not to be sent.")
         if file.name == name and file.source is not None:
             raise Conflict(f"{name} is fetched from {file.told_source()}; it is not to be sent.")
         if file.name == name:

@@ -40,6 +40,7 @@ from hsis_ingest.leases import while_leased
 from hsis_ingest.registration import UPLOAD_PROPERTY
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
+from hsis_ingest.unpacking import Unpacking
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +143,16 @@ class Worker:
 
     async def _convert(self, upload: UploadRow, token: UUID) -> None:
         if not await self._registered(upload):
+            unpacking = Unpacking(
+                self._pool,
+                self._storage,
+                self._executor,
+                self._settings,
+                token,
+                partial(self._progress, token),
+            )
+            if upload.trash_entry is None and await unpacking.run(upload):
+                return
             upload = await self._duplicates.resolve(await self._with_checksums(upload))
             await self._cleaner.prepare_item(upload)
             conversion = Conversion(

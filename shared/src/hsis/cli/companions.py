@@ -3,15 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from hsis.contracts.scenes import DATA_SUFFIXES, HEADER, REFERENCES, belongs
 from hsis.errors import InvalidInput
-
-HEADER = ".hdr"
-DATA_SUFFIXES = frozenset(
-    {"", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".cube", ".cub", ".envi"}
-)
-"""Of ENVI data files, in lower case. ENVI itself prescribes none."""
-REFERENCES = ("whiteref_", "darkref_", "whitedarkref_")
-"""How the references of a raw scene begin, in lower case; its own name follows."""
 
 
 def with_companions(files: Sequence[Path]) -> list[Path]:
@@ -24,7 +17,7 @@ def with_companions(files: Sequence[Path]) -> list[Path]:
     for path in files:
         matching = _matching(path)
         if len(matching) == 1 and not any(_same(matching[0], other) for other in found):
-            given = {other.name for other in found if _belongs(other.name, path.name)}
+            given = {other.name for other in found if belongs(other.name, path.name)}
             found += [] if given else matching
     names = [path.name for path in found]
     if len(set(names)) != len(names):
@@ -48,20 +41,8 @@ def _matching(path: Path) -> list[Path]:
     return sorted(
         other
         for other in path.absolute().parent.iterdir()
-        if _belongs(other.name, path.name) and other.is_file()
+        if belongs(other.name, path.name) and other.is_file()
     )
-
-
-def _belongs(name: str, other: str) -> bool:
-    """Whether one is the header of the other: `a.hdr` or `a.raw.hdr` of `a.raw`."""
-    if name.lower().endswith(HEADER) == other.lower().endswith(HEADER):
-        return False
-    header, data = (name, other) if name.lower().endswith(HEADER) else (other, name)
-    stem = header[: -len(HEADER)]
-    if stem == data:
-        return True
-    data_path = Path(data)
-    return data_path.stem == stem and data_path.suffix.lower() in DATA_SUFFIXES
 
 
 def _same(one: Path, other: Path) -> bool:

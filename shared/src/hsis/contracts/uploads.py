@@ -80,7 +80,7 @@ class UploadOptions(BaseModel):
 
 
 class UploadRequest(UploadOptions):
-    """What to store and how to read it. Files that belong together (data and header) go together."""
+    """What to store and how to read it. Files that belong together go together."""
 
     files: list[DeclaredFile] = Field(min_length=1)
 
@@ -138,8 +138,22 @@ class ReceivedFile(BaseModel):
     )
 
 
+class SceneUpload(BaseModel):
+    """The upload that a scene of an archive became."""
+
+    id: str
+    item: str
+    state: UploadState
+    progress: float
+    error: Problem | None = None
+
+
 class Upload(BaseModel):
-    """An upload and its conversion, as ingest tells it."""
+    """An upload and its conversion, as ingest tells it.
+
+    One of an archive has `scenes`, makes no item itself, and ends when the last of them does:
+    failed where one of them is.
+    """
 
     id: str
     collection: str
@@ -150,6 +164,8 @@ class Upload(BaseModel):
     attempts: int = 0
     error: Problem | None = None
     created_at: datetime
+    parent: str | None = Field(default=None, description="The upload of the archive it came in")
+    scenes: list[SceneUpload] = []
     duplicate_of: list[str] = Field(
         default=[], description="Items of the collection that were made of the same originals"
     )

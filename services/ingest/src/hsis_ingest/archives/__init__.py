@@ -1,0 +1,1 @@
+"""Archives of several files: zip, tar and tar.gz, read by ranges and in bounded memory."""

@@ -1,0 +1,127 @@
+"""Which of many files belong together: the scenes of a folder or of an archive, by their names."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from hsis.contracts.ids import id_from_filename
+
+HEADER = ".hdr"
+DATA_SUFFIXES = frozenset(
+    {"", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".cube", ".cub", ".envi"}
+)
+"""Of ENVI data files, in lower case. ENVI itself prescribes none."""
+REFERENCES = ("whiteref_", "darkref_", "whitedarkref_")
+"""How the references of a raw scene begin, in lower case; its own name follows."""
+ENMAP_METADATA, ENMAP_IMAGE = "METADATA.XML", "SPECTRAL_IMAGE.TIF"
+BESIDE = frozenset(
+    {
+        ".txt", ".md", ".rst", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".svg",
+        ".xml", ".json", ".geojson", ".csv", ".tsv", ".html", ".htm", ".kml", ".kmz", ".log",
+        ".md5", ".sha1", ".sha256", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".yaml",
+        ".yml", ".ini", ".cfg", ".py", ".ipynb", ".m", ".r", ".prj", ".aux", ".ovr", ".tfw",
+        ".enp", ".sta", ".lnk", ".url", ".db", ".shp", ".shx", ".dbf", ".sct",
+    }
+)  # fmt: skip
+"""Suffixes of what lies beside scenes and is none, in lower case."""
+
+Scene = tuple[PurePosixPath, ...]
+"""The files of one scene; the first one is that which it is called after."""
+
+
+def belongs(name: str, other: str) -> bool:
+    """Whether one is the ENVI header of the other: `a.hdr` or `a.raw.hdr` of `a.raw`."""
+    if name.lower().endswith(HEADER) == other.lower().endswith(HEADER):
+        return False
+    header, data = (name, other) if name.lower().endswith(HEADER) else (other, name)
+    stem = header[: -len(HEADER)]
+    if stem == data:
+        return True
+    path = PurePosixPath(data)
+    return path.stem == stem and path.suffix.lower() in DATA_SUFFIXES
+
+
+def scenes_of(paths: Sequence[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:
+    """The scenes among files, by folder and name, and the files that are of none.
+
+    A scene is an ENVI header with its data file (and the references called after it), the metadata
+    of an EnMAP product with its image, or any other file that is not just beside scenes: pictures,
+    notes, hidden files.
+    """
+    folders: dict[PurePosixPath, list[PurePosixPath]] = {}
+    beside: list[PurePosixPath] = []
+    for path in sorted(paths):
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+        (beside if hidden else folders.setdefault(path.parent, [])).append(path)
+    scenes: list[Scene] = []
+    for files in folders.values():
+        found, rest = _of_folder(files)
+        scenes += found
+        beside += rest
+    return scenes, beside
+
+
+def scene_ids(scenes: Sequence[Scene], given: str | None = None) -> list[str]:
+    """An item id for each scene, made of its first file's name, with its folders where two are
+    called the same. A `given` id is that of a single scene; of several it is the beginning."""
+    if given is not None and len(scenes) == 1:
+        return [given]
+    short = [id_from_filename(scene[0].name) for scene in scenes]
+    ids: list[str] = []
+    for scene, name in zip(scenes, short, strict=True):
+        chosen = name if short.count(name) == 1 else id_from_filename("-".join(scene[0].parts))
+        base = chosen = chosen if given is None else f"{given}-{chosen}"[:128]
+        number = 2
+        while chosen in ids:
+            chosen, number = f"{base[:120]}-{number}", number + 1
+        ids.append(chosen)
+    return ids
+
+
+def _of_folder(files: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:
+    scenes: list[Scene] = []
+    left = list(files)
+    for metadata in [path for path in files if path.name.upper().endswith(ENMAP_METADATA)]:
+        prefix = metadata.name[: -len(ENMAP_METADATA)]
+        product = [path for path in left if path.name.startswith(prefix)]
+        images = [path for path in product if path.name[len(prefix) :].upper() == ENMAP_IMAGE]
+        if images:
+            scenes.append((images[0], metadata))
+            left = [path for path in left if path not in scenes[-1]]
+    beside = [path for path in left if _is_of_enmap(path, scenes)]
+    left = [path for path in left if path not in beside]
+    found, left = _of_envi(left)
+    scenes += found
+    for path in left:
+        kept = path.suffix and path.suffix.lower() not in BESIDE
+        if kept:
+            scenes.append((path,))
+        else:
+            beside.append(path)
+    return scenes, beside
+
+
+def _is_of_enmap(path: PurePosixPath, products: list[Scene]) -> bool:
+    """Whether a file is a quicklook or a mask of an EnMAP product whose image was found."""
+    return any(path.name.startswith(image.name[: -len(ENMAP_IMAGE)]) for image, _ in products)
+
+
+def _of_envi(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:
+    headers = [path for path in left if path.name.lower().endswith(HEADER)]
+    pairs: dict[PurePosixPath, Scene] = {}
+    for header in headers:
+        data = [path for path in left if belongs(header.name, path.name)]
+        pairs[header] = (*data, header)
+    taken = {path for pair in pairs.values() for path in pair}
+    left = [path for path in left if path not in taken]
+    own = {header: pair for header, pair in pairs.items() if not _is_reference(header.name)}
+    for header, pair in pairs.items():
+        if _is_reference(header.name):
+            of = header.name.partition("_")[2].lower()
+            named = [scene for scene in own if scene.name.lower() == of]
+            whose = named or (list(own) if len(own) == 1 else [header])
+            own[whose[0]] = own.get(whose[0], ()) + pair
+    return list(own.values()), left
+
+
+def _is_reference(name: str) -> bool:
+    return name.lower().startswith(REFERENCES)

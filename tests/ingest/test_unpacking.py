@@ -1,0 +1,145 @@
+"""Archives that are uploaded: their scenes become items."""
+
+import asyncio
+import hashlib
+import io
+
+import numpy as np
+import pytest
+
+from hsis.contracts.uploads import UploadState
+from hsis.errors import Conflict
+from hsis_ingest.unpacking import Unpacking
+from tests.ingest.conftest import Ingest
+from tests.ingest.test_archives import tarred, zipped
+from tests.support.servers import served
+
+COLLECTION = "archives"
+HEADER = b"ENVI\nsamples = 4\nlines = 3\nbands = 2\ndata type = 12\ninterleave = bsq\n"
+
+
+def raw(value: int) -> bytes:
+    return np.full(24, value, "<u2").tobytes()
+
+
+def npy(value: int) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.full((3, 4, 2), value, "<u2"))
+    return buffer.getvalue()
+
+
+def scenes(seed: int) -> dict[str, bytes]:
+    return {
+        "set/monday/scan.raw": raw(seed),
+        "set/monday/scan.hdr": HEADER,
+        "set/monday/scan.png": b"a picture",
+        "set/tuesday/scan.raw": raw(seed + 1),
+        "set/tuesday/scan.hdr": HEADER,
+        "set/plain.npy": npy(seed),
+        "set/README": b"notes",
+        "__MACOSX/set/._plain.npy": b"junk",
+    }
+
+
+async def sent(ingest: Ingest, name: str, content: bytes, **more):
+    return await ingest.ended(await ingest.send(COLLECTION, {name: content}, **more))
+
+
+@pytest.mark.parametrize("name", ["many.zip", "many.tar", "many.tar.gz"])
+async def test_every_scene_becomes_an_item(ingest: Ingest, name: str):
+    make = {"zip": zipped, "tar": tarred, "gz": lambda files: tarred(files, "w:gz")}
+    kind = name.rpartition(".")[2]
+    seed = {"zip": 10, "tar": 20, "gz": 30}[kind]
+    upload = await sent(ingest, name, make[kind](scenes(seed)), id=f"set-{kind}")
+    assert (upload.state, upload.error, upload.progress) == (UploadState.SUCCEEDED, None, 1.0)
+    items = {scene.item: scene.id for scene in upload.scenes}
+    monday, plain = f"set-{kind}-set-monday-scan", f"set-{kind}-plain"
+    assert set(items) == {monday, f"set-{kind}-set-tuesday-scan", plain}
+    item = await ingest.catalog.item(COLLECTION, monday, token=ingest.admin_token)
+    checksums = {
+        asset["title"]: asset["file:checksum"]
+        for key, asset in item["assets"].items()
+        if key.startswith("original-")
+    }
+    assert checksums == {
+        "scan.raw": "1220" + hashlib.sha256(raw(seed)).hexdigest(),
+        "scan.hdr": "1220" + hashlib.sha256(HEADER).hexdigest(),
+    }
+    child = await ingest.client.upload(items[plain], token=ingest.admin_token)
+    assert child.parent == upload.id
+    # What was in it is kept, not the archive too.
+    await ingest.emptied(f"raw/{COLLECTION}/{upload.id}/")
+    assert len(await ingest.keys(f"raw/{COLLECTION}/{items[monday]}/")) == 2
+    assert (await ingest.client.upload(upload.id, token=ingest.admin_token)).state.final
+    with pytest.raises(Conflict, match="unpacked"):
+        await ingest.client.delete(upload.id, token=ingest.admin_token)
+
+
+async def test_an_archive_of_one_scene_makes_the_item_that_was_named(ingest: Ingest):
+    content = zipped({"deep/inside/a.npy": npy(900)})
+    upload = await sent(ingest, "one.zip", content, id="named", axes="yxb")
+    assert [scene.item for scene in upload.scenes] == ["named"]
+    item = await ingest.catalog.item(COLLECTION, "named", token=ingest.admin_token)
+    assert item["properties"]["hsi:upload"] == upload.scenes[0].id
+
+
+async def test_a_scene_that_fails_is_told_and_the_others_stay(ingest: Ingest):
+    content = zipped({"good.npy": npy(901), "bad.npy": b"no array", "lonely.raw": raw(1)})
+    upload = await sent(ingest, "mixed.zip", content)
+    assert (upload.state, upload.error.slug) == (UploadState.FAILED, "scenes-failed")
+    assert upload.error.detail.startswith("2 of 3 scenes failed")
+    states = {scene.item: scene.state for scene in upload.scenes}
+    assert states == {"good": "succeeded", "bad": "failed", "lonely": "failed"}
+    assert {scene.error.slug for scene in upload.scenes if scene.error} == {
+        "unknown-format",
+        "missing-header",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        (zipped({"a.npy": npy(902), "../b.npy": b"x"}), "unsafe-archive"),
+        (zipped({"a.npy": npy(902), "b.npy": zipped({"c": b""})}), "nested-archive"),
+        (zipped({"a.npy": npy(902), "b.npy": npy(903)})[:-30], "truncated-file"),
+        (tarred({"a.npy": npy(902), "b.npy": npy(903)})[:1900], "truncated-file"),
+        (zipped({"notes.txt": b"x"}), "unknown-format"),
+    ],
+)
+async def test_what_may_not_be_unpacked_leaves_nothing(ingest: Ingest, content: bytes, slug: str):
+    before = set(await ingest.keys(f"raw/{COLLECTION}/"))
+    upload = await sent(ingest, "bad.zip", content)
+    assert (upload.state, upload.error.slug) == (UploadState.FAILED, slug)
+    async with asyncio.timeout(10):
+        while set(await ingest.keys(f"raw/{COLLECTION}/")) - before:
+            await asyncio.sleep(0.05)
+    listed = await ingest.client.uploads(COLLECTION, token=ingest.admin_token)
+    assert not [one for one in listed if one.parent == upload.id]
+
+
+async def test_an_unpacking_that_was_cut_off_begins_anew(idle_ingest: Ingest, monkeypatch):
+    held, store = asyncio.Event(), Unpacking._store
+
+    async def hold_the_second(self, upload, scene, member, content):
+        if member.path.name == "b.npy" and not held.is_set():
+            held.set()
+            await asyncio.Event().wait()
+        await store(self, upload, scene, member, content)
+
+    monkeypatch.setattr(Unpacking, "_store", hold_the_second)
+    content = zipped({"a.npy": npy(904), "b.npy": npy(905)})
+    upload = await idle_ingest.send(COLLECTION, {"cut.zip": content})
+    async with served(idle_ingest.app(worker_enabled=True)):
+        await held.wait()
+        listed = await idle_ingest.client.uploads(COLLECTION, token=idle_ingest.admin_token)
+        [child] = [one for one in listed if one.item == "a"]
+        with pytest.raises(Conflict, match="archive"):
+            await idle_ingest.client.put_file(
+                child.id, "a.npy", b"x", token=idle_ingest.admin_token
+            )
+    async with served(idle_ingest.app(worker_enabled=True)):
+        ended = await idle_ingest.ended(upload)
+        assert ended.state is UploadState.SUCCEEDED
+        assert [scene.item for scene in ended.scenes] == ["a", "b"]
+        assert child.id not in {scene.id for scene in ended.scenes}
+        await idle_ingest.emptied(f"raw/{COLLECTION}/{child.id}/")
