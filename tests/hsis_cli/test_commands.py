@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,23 @@ def test_download_of_statistics_and_thumbnail(item: str, tmp_path: Path) -> None
     assert (tmp_path / "scene.webp").read_bytes()[8:12] == b"WEBP"
 
 
+def test_download_in_another_format(item: str, scene: DemoScene, tmp_path: Path) -> None:
+    command = ("download", COLLECTION, item, "--format")
+    part = ("--bands", "2:4,12", "--window", "5,10,25,40")
+    path = Path(run(*command, "npy", *part, "-o", tmp_path / "part.npy").stdout.strip())
+    assert path == tmp_path / "part.npy"
+    expected = scene.cube[[1, 2, 3, 11], 10:40, 5:25]
+    np.testing.assert_array_equal(np.load(path).transpose(2, 0, 1), expected)
+    archive = Path(run(*command, "envi", "--interleave", "bil", "-o", tmp_path).stdout.strip())
+    assert archive.name == "scene.envi.zip"
+    shutil.unpack_archive(archive, tmp_path)
+    image = spectral.open_image(str(tmp_path / "scene.hdr"))
+    np.testing.assert_array_equal(np.asarray(image.open_memmap(interleave="bsq")), scene.cube)
+    assert "is there already" in run(*command, "envi", "-o", tmp_path, code=1).stderr
+    assert "numbered 1 to 12" in run(*command, "mat", "--bands", "13", code=1).stderr
+    assert "needs --format" in run("download", COLLECTION, item, "--bands", "1", code=2).stderr
+
+
 def test_open(item: str, scene: DemoScene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody answers there
     with hsis.open(COLLECTION, item) as dataset:
@@ -225,6 +243,44 @@ def test_a_file_that_cannot_be_converted(logged_in: None, tmp_path: Path) -> Non
     result = run(*command, code=1)
     assert json.loads(result.stdout)["state"] == "failed"
     assert "Error: " in result.stderr
+
+
+def test_a_folder_of_scenes(logged_in: None, files: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "monday").mkdir()
+    for path in files:
+        shutil.copy(path, tmp_path / "monday" / path.name.replace("scene", "from folder"))
+    np.save(tmp_path / "plain.npy", np.arange(24.0).reshape(2, 3, 4))
+    (tmp_path / "bad.npy").write_bytes(b"no array")
+    sent = ("upload", tmp_path, "--collection", "folders", "--wait")
+    result = run(*sent, code=1)
+    stored = result.stdout.splitlines()
+    assert stored == ["folders/plain succeeded", "folders/from-folder succeeded"]
+    assert "1 of 3 scenes failed. bad: " in result.stderr
+
+
+def test_an_archive(logged_in: None, tmp_path: Path) -> None:
+    (tmp_path / "scenes").mkdir()
+    for number in range(2):
+        np.save(tmp_path / "scenes" / f"packed-{number}.npy", np.full((2, 3, 4), number))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "scenes")
+    sent = answer("upload", archive, "--collection", "folders", "--wait")
+    assert {(scene["item"], scene["state"]) for scene in sent["scenes"]} == {
+        ("packed-0", "succeeded"),
+        ("packed-1", "succeeded"),
+    }
+
+
+def test_ingest_from_the_store(logged_in: None, tmp_path: Path) -> None:
+    np.save(tmp_path / "once.npy", np.full((2, 3, 4), 7))
+    first = answer("upload", tmp_path / "once.npy", "--collection", "folders", "--wait")
+    key = f"raw/folders/{first['id']}/once.npy"
+    result = run("ingest", key, "--collection", "folders", "--id", "twice", "--wait")
+    assert result.stdout.strip() == "folders/twice succeeded"
+    assert result.stderr.strip().endswith("The same files as of once; they are stored once.")
+    again = ("ingest", key, "--collection", "folders", "--on-duplicate", "refuse", "--id", "no")
+    assert "/stac/collections/folders/items/once" in run(*again, "--wait", code=1).stderr
+    refused = run("ingest", "http://127.0.0.1:1/a.npy", "--collection", "folders", code=1)
+    assert "not public" in refused.stderr
 
 
 def test_a_spectral_library(item: str, tmp_path: Path) -> None:

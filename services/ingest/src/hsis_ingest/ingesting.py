@@ -35,7 +35,9 @@ async def announce(
         file, fetched = await _file_of(state, caller, source)
         files.append(file)
         sources.append(fetched)
-    wanted = UploadRequest(files=files, **request.model_dump(exclude={"sources"}))
+    # Not by model_dump: what the user did not say of the cube is to stay unsaid.
+    options = {name: value for name, value in request if name != "sources"}
+    wanted = UploadRequest(files=files, **options)
     return await uploads.announce(state, caller, wanted, key, sources)
 
 

@@ -7,11 +7,14 @@ import typer
 from pydantic import ValidationError
 
 from hsis.cli.output import print_json
+from hsis.cli.said import takes_metadata, told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.cli.upload import tell_end, wait_for
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import FileSource, IngestRequest, OnDuplicate
 
 
+@takes_metadata
 def ingest(
     sources: Annotated[
         list[str],
@@ -33,6 +36,7 @@ def ingest(
     ] = OnDuplicate.SHARE,
     wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
+    said: CubeMetadata | None = None,
 ) -> None:
     """Have the server fetch a cube, from URLs or from elsewhere in its store, and convert it."""
     try:
@@ -45,11 +49,10 @@ def ingest(
             rows=rows,
             columns=columns,
             on_duplicate=on_duplicate,
+            metadata=said,
         )
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        fail(f"{where} {fault['input']!r}: {fault['msg']}", EXIT_USAGE)
+        fail(told(error), EXIT_USAGE)
     execute(lambda session: _ingest(session, request, wait=wait, as_json=as_json))
 
 

@@ -1,5 +1,6 @@
 """`hsis upload`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from hsis.cli.companions import with_companions, with_references
+from hsis.cli.folder import folder_in, scenes_in
 from hsis.cli.journal import FileJournal
 from hsis.cli.output import byte_progress, print_json, share_progress
 from hsis.cli.said import takes_metadata, told
@@ -18,15 +20,16 @@ from hsis.contracts.uploads import (
     DeclaredFile,
     OnDuplicate,
     Upload,
+    UploadOptions,
     UploadRequest,
     UploadState,
 )
-from hsis.errors import InvalidInput, Unavailable
+from hsis.errors import Conflict, InvalidInput, TooLarge, Unavailable
 
 Files = Annotated[
     list[Path],
     typer.Argument(
-        exists=True, dir_okay=False, readable=True, help="The files of one cube, its header too."
+        exists=True, readable=True, help="The files of one cube, its header too; or one folder."
     ),
 ]
 
@@ -61,16 +64,12 @@ def upload(
 ) -> None:
     """Upload a cube. All files of one call make one item; an ENVI header is found by itself.
 
+    Of a folder, and of an archive (zip, tar, tar.gz), each scene makes an item.
     What breaks off goes on from where it was; so does the same command after it was ended.
     """
     try:
-        paths = with_companions(files)
-        if calibration is Calibration.REFLECTANCE:
-            paths = with_references(paths)
-        request = UploadRequest(
+        options = UploadOptions(
             collection=collection,
-            id=item,
-            files=[DeclaredFile(name=path.name, size=path.stat().st_size) for path in paths],
             axes=axes,
             variable=variable,
             rows=rows,
@@ -79,29 +78,85 @@ def upload(
             on_duplicate=on_duplicate,
             metadata=said,
         )
+        folder = folder_in(files)
+        if folder is not None:
+            scenes = scenes_in(folder, item)
+            wanted = [(_request(options, of, paths), paths) for of, paths in scenes]
+        else:
+            paths = with_companions(files)
+            if calibration is Calibration.REFLECTANCE:
+                paths = with_references(paths)
+            wanted = [(_request(options, item, paths), paths)]
     except InvalidInput as error:
         fail(error.detail, EXIT_USAGE)
     except ValidationError as error:
         fail(told(error), EXIT_USAGE)
-    execute(
-        lambda session: _upload(session, request, paths, tries=tries, wait=wait, as_json=as_json)
-    )
+    if folder is not None:
+        execute(lambda session: _upload_all(session, wanted, tries, wait=wait, as_json=as_json))
+    else:
+        execute(lambda session: _upload(session, *wanted[0], tries, wait=wait, as_json=as_json))
+
+
+def _request(options: UploadOptions, item: str | None, paths: Sequence[Path]) -> UploadRequest:
+    files = [DeclaredFile(name=path.name, size=path.stat().st_size) for path in paths]
+    # Not by model_dump: what the user did not say of the cube is to stay unsaid.
+    return UploadRequest(**dict(options) | {"id": item, "files": files})
 
 
 async def _upload(
     session: Session,
     request: UploadRequest,
-    paths: list[Path],
-    *,
+    paths: Sequence[Path],
     tries: int,
+    *,
     wait: bool,
     as_json: bool,
 ) -> None:
+    sent = await _send(session, request, paths, tries)
+    if wait:
+        sent = await wait_for(session, sent)
+    if as_json:
+        print_json(sent.model_dump(mode="json"))
+    tell_end(sent, quiet=as_json)
+
+
+async def _upload_all(
+    session: Session,
+    scenes: Sequence[tuple[UploadRequest, Sequence[Path]]],
+    tries: int,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Upload one scene after the other; one that fails does not keep the others from it."""
+    sent: list[Upload] = []
+    failed: list[str] = []
+    for request, paths in scenes:
+        try:
+            sent.append(await _send(session, request, paths, tries))
+        except (Conflict, InvalidInput, TooLarge) as error:
+            failed.append(f"{request.id}: {error.detail}")
+    if wait:
+        sent = [await wait_for(session, upload) for upload in sent]
+    if as_json:
+        print_json([upload.model_dump(mode="json") for upload in sent])
+    for upload in sent:
+        if upload.state is UploadState.FAILED:
+            failed.append(f"{upload.item}: {upload.error.detail if upload.error else 'failed'}")
+        else:
+            tell_end(upload, quiet=as_json)
+    if failed:
+        fail(f"{len(failed)} of {len(scenes)} scenes failed. {'; '.join(failed)}")
+
+
+async def _send(
+    session: Session, request: UploadRequest, paths: Sequence[Path], tries: int
+) -> Upload:
     journal = FileJournal(session.url, request, paths)
     with byte_progress() as progress:
         tasks = {file.name: progress.add_task(file.name, total=file.size) for file in request.files}
         try:
-            sent = await send_files(
+            return await send_files(
                 session.ingest,
                 request,
                 paths,
@@ -111,11 +166,6 @@ async def _upload(
             )
         except Unavailable as error:
             raise Unavailable(f"{error.detail} The same command goes on from there.") from error
-    if wait:
-        sent = await wait_for(session, sent)
-    if as_json:
-        print_json(sent.model_dump(mode="json"))
-    tell_end(sent, quiet=as_json)
 
 
 def tell_end(sent: Upload, *, quiet: bool) -> None:
