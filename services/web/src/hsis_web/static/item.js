@@ -1,4 +1,5 @@
 import { call, get, path } from "./api.js";
+import { setUpCorrecting } from "./correcting.js";
 import { $ } from "./dom.js";
 import { showAssets, showMetadata } from "./metadata.js";
 import { setUpPicture } from "./picture.js";
@@ -31,6 +32,7 @@ async function showItem() {
   }
   const board = new SpectrumBoard(cubeUrl, shape, spectraChanged);
   setUpPicture(cubeUrl, shape, item.assets.cube, (x, y) => board.add(x, y).catch(onError));
+  if (!$("delete").hidden) setUpCorrecting(collection, id, onError);
   if (!$("delete").hidden) await setUpProcessing(collection, id, () => board.entries);
 }
 

@@ -1,5 +1,6 @@
 import { call, get, path, toLogin } from "./api.js";
 import { $, element, formatBytes, setProgress } from "./dom.js";
+import { changedMetadata, metadataFields } from "./fields.js";
 import { report, session } from "./session.js";
 import { Cancelled, begun, forget, remember, sendFile } from "./transfer.js";
 
@@ -21,12 +22,18 @@ get("/stac/collections")
     $("collections").replaceChildren(...collections.map(({ id }) => element("option", { value: id }))))
   .catch((error) => report(error, user));
 
+$("said").append(...metadataFields(false));
+
 function requestBody(files) {
   const body = {
     collection: $("collection").value,
     files: files.map(({ name, size }) => ({ name, size })),
   };
   for (const field of ["id", "axes", "variable", "calibration"]) if ($(field).value) body[field] = $(field).value;
+  const said = changedMetadata($("said"));
+  const [table] = $("wavelengths-file").files;
+  if (table) said.wavelengths_file = table.name;
+  if (Object.keys(said).length) body.metadata = said;
   for (const field of ["rows", "columns"]) if ($(field).value) body[field] = Number($(field).value);
   return body;
 }
@@ -120,7 +127,7 @@ $("upload").addEventListener("submit", async (event) => {
   $("start").disabled = true;
   $("cancel").hidden = false;
   try {
-    await send([...$("files").files]);
+    await send([...$("files").files, ...$("wavelengths-file").files]);
   } catch (error) {
     showError(error instanceof Cancelled ? "Cancelled." : error.message);
   } finally {

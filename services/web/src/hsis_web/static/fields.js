@@ -1,0 +1,90 @@
+// Fields for what is known of a cube (CubeMetadata): to be given with an upload, or corrected.
+
+import { element } from "./dom.js";
+
+function number(text) {
+  const value = Number(text);
+  if (!Number.isFinite(value)) throw new RangeError(text);
+  return value;
+}
+
+const list = (text) => text.split(/[\s,;]+/).filter(Boolean).map(number);
+
+/** `lon, lat`, `west, south, east, north` or GeoJSON. */
+function place(text) {
+  return text.trim().startsWith("{") ? JSON.parse(text) : list(text);
+}
+
+/** Lines `name = value`; a value is JSON where it can be, else text. */
+function properties(text) {
+  const entries = text.split("\n").filter((line) => line.trim()).map((line) => {
+    const [name, ...rest] = line.split("=");
+    return [name.trim(), jsonOrText(rest.join("=").trim())];
+  });
+  return Object.fromEntries(entries);
+}
+
+function jsonOrText(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const joined = (values) => values.join(", ");
+const lines = (object) =>
+  Object.entries(object).map(([name, value]) => `${name} = ${typeof value === "string" ? value : JSON.stringify(value)}`).join("\n");
+const same = (value) => String(value);
+
+/** `wide` fields are lists or lines; `read` makes the value of a text, `show` the text of a value. */
+const FIELDS = [
+  { name: "unit", label: "Unit", hint: "of stored × scale + offset" },
+  { name: "scale", label: "Scale", read: number },
+  { name: "offset", label: "Offset", read: number },
+  { name: "nodata", label: "No data", read: jsonOrText, upload: true },
+  { name: "sensor", label: "Sensor" },
+  { name: "platform", label: "Platform" },
+  { name: "datetime", label: "Acquired", hint: "2024-06-01T10:30:00+02:00" },
+  { name: "license", label: "Licence", hint: "CC-BY-4.0" },
+  { name: "place", label: "Place", read: place, show: JSON.stringify, hint: "lon, lat or west, south, east, north" },
+  { name: "wavelengths", label: "Wavelengths (nm)", read: list, show: joined, wide: true, correct: true },
+  { name: "fwhm", label: "Widths (nm)", read: list, show: joined, wide: true, correct: true },
+  { name: "properties", label: "Further properties", read: properties, show: lines, wide: true, hint: "name = value" },
+];
+
+/** Controls for an upload (`correct` false) or for a stored cube, with what is known of it. */
+export function metadataFields(correct, known = {}) {
+  const wanted = FIELDS.filter((field) => (correct ? !field.upload : !field.correct));
+  return wanted.map(({ name, label, hint, wide, show = same }) => {
+    const id = `metadata-${name}`;
+    const value = known[name] === undefined ? "" : show(known[name]);
+    const common = { class: "form-control form-control-sm", id, "data-field": name, placeholder: hint };
+    const control = wide ? element("textarea", { ...common, rows: 3 }) : element("input", common);
+    control.value = value;
+    control.dataset.before = value;
+    return element("div", { class: wide ? "col-12" : "col-sm-6 col-md-4" },
+      element("label", { class: "form-label small mb-1", for: id }, label), control);
+  });
+}
+
+/** The fields that were changed, as the services take them: null for one that was emptied. */
+export function changedMetadata(form) {
+  const changes = {};
+  for (const control of form.querySelectorAll("[data-field]")) {
+    const text = control.value.trim();
+    if (text === control.dataset.before.trim()) continue;
+    const { name, label, read = same } = FIELDS.find((field) => field.name === control.dataset.field);
+    try {
+      changes[name] = text === "" ? null : read(text);
+    } catch {
+      throw new Error(`${label}: ${text.slice(0, 60)} cannot be read.`);
+    }
+    if (name === "properties" && text !== "") changes.properties = merged(properties(control.dataset.before), changes.properties);
+    if (name === "wavelengths" || name === "fwhm") changes.wavelength_unit = text === "" ? changes.wavelength_unit : "nm";
+  }
+  return changes;
+}
+
+/** Properties with null for those that are there no more. */
+const merged = (before, after) => ({ ...Object.fromEntries(Object.keys(before).map((name) => [name, null])), ...after });

@@ -1,0 +1,51 @@
+"""What the files do not say: given on the page of uploads, corrected on the item's."""
+
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import Page, expect
+
+from tests.browser.test_main_job import log_in
+from tests.support.embedded import Embedded
+
+
+async def test_metadata_are_given_and_corrected(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "leaf.npy", np.arange(24, dtype=np.uint16).reshape(2, 4, 3))
+    (tmp_path / "bands.csv").write_text("wavelength_nm\n450\n550\n650\n")
+    await log_in(page, embedded, "/upload")
+    await page.get_by_label("Files of one cube").set_input_files(tmp_path / "leaf.npy")
+    await page.get_by_label("Collection").fill("browser-metadata")
+    await page.get_by_text("What the files do not say").click()
+    await page.get_by_label("File of wavelengths").set_input_files(tmp_path / "bands.csv")
+    await page.get_by_label("Unit").fill("DN")
+    await page.get_by_label("Scale").fill("not a number")
+    await page.get_by_label("Further properties").fill("lab:operator = Ada\nlab:lamps = 2")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    await expect(page.locator("#upload-error")).to_contain_text("Scale: not a number")
+    await page.get_by_label("Scale").fill("0.5")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    await page.get_by_role("link", name="Open the cube").click()
+    metadata = page.locator("#metadata")
+    await expect(metadata).to_contain_text("lab:operatorAda")
+    await expect(metadata).to_contain_text("UnitDN")
+    await expect(metadata).to_contain_text("Last wavelength (µm)0.65")
+
+    await page.get_by_role("button", name="Edit metadata").click()
+    await expect(page.get_by_label("Unit")).to_have_value("DN")
+    wavelengths = page.get_by_label("Wavelengths (nm)")
+    await expect(wavelengths).to_have_value("450, 550, 650")
+    await wavelengths.fill("500, 600")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#correct-error")).to_contain_text("the cube has 3 bands")
+    await wavelengths.fill("500, 600, 700")
+    await page.get_by_label("Unit").fill("")
+    await page.get_by_label("Further properties").fill("lab:lamps = 3")
+    await page.get_by_role("button", name="Save").click()
+    await expect(metadata).to_contain_text("Last wavelength (µm)0.7")
+    await expect(metadata).to_contain_text("lab:lamps3")
+    await expect(metadata).not_to_contain_text("UnitDN")
+    await expect(metadata).not_to_contain_text("lab:operator")
+    await page.get_by_role("button", name="Edit metadata").click()
+    await expect(page.get_by_label("Last corrections")).to_contain_text("admin: ")
