@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import scipy.io
 import spectral
 import zarr
 from tests.support.embedded import Embedded
@@ -281,6 +282,24 @@ def test_ingest_from_the_store(logged_in: None, tmp_path: Path) -> None:
     assert "/stac/collections/folders/items/once" in run(*again, "--wait", code=1).stderr
     refused = run("ingest", "http://127.0.0.1:1/a.npy", "--collection", "folders", code=1)
     assert "not public" in refused.stderr
+
+
+def test_labels(item: str, scene: DemoScene, tmp_path: Path) -> None:
+    truth = np.zeros((40, 56), np.uint8)
+    truth[3:9, 5:20] = 2
+    scipy.io.savemat(tmp_path / "truth.mat", {"gt": truth.astype(float)})
+    names = ["--class-names", "corn,oats"]
+    told = run("labels", "add", COLLECTION, item, tmp_path / "truth.mat", *names).stdout
+    assert f"{COLLECTION}/{item} has labels truth" in told
+    assert told.splitlines()[-1].split() == ["2", "oats", "90"]
+    found = answer("labels", "list", COLLECTION, item)
+    assert list(found) == ["truth"]
+    assert found["truth"]["href"].endswith(f"/blobs/cubes/{COLLECTION}/{item}/labels/truth.tif")
+    np.save(tmp_path / "other.npy", truth[:-1])
+    wrong = run("labels", "add", COLLECTION, item, tmp_path / "other.npy", code=1)
+    assert "39 rows x 56 columns; the cube has 40 x 56" in wrong.stderr
+    run("labels", "remove", COLLECTION, item, "truth")
+    assert answer("labels", "list", COLLECTION, item) == {}
 
 
 def test_a_spectral_library(item: str, tmp_path: Path) -> None:

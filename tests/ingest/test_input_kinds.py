@@ -1,21 +1,32 @@
 """Captures, zipped Zarr stores and the like on their way to items."""
 
+import hashlib
 import io
 import json
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import spectral
+import tifffile
 import zarr
 
+from hsis.contracts.labels import LabelRequest
 from hsis.contracts.uploads import UploadState
+from hsis.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from tests.ingest.conftest import Ingest
 from tests.ingest.tus_client import COLLECTION, Tus, upload_of
 from tests.support.servers import served
 
 SHAPE = (30, 40, 12)
 """Lines, samples, bands."""
+
+
+def npy(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
 
 
 async def sent_by_tus(ingest: Ingest, folder, **metadata):
@@ -115,3 +126,71 @@ async def test_a_stored_cube_is_sent_back_as_zarr(idle_ingest: Ingest):
         assert second["assets"]["cube"][name] == first["assets"]["cube"][name]
     assert second["bbox"] == pytest.approx(first["bbox"])
     assert second["properties"]["proj:code"] == "EPSG:32633"
+
+
+async def test_labels_of_a_cube(idle_ingest: Ingest):
+    """Ground truth beside a cube: stored, named in the item, checked, and gone with either."""
+    token = idle_ingest.admin_token
+    truth = np.random.default_rng(4).integers(0, 3, (6, 8)).astype(np.uint8)
+    async with served(idle_ingest.app(worker_enabled=True)):
+        sent = await idle_ingest.send(COLLECTION, {"field.npy": npy(np.ones((6, 8, 4)))})
+        await idle_ingest.ended(sent)
+        key = f"raw/{COLLECTION}/labels-1/gt.npy"
+        await idle_ingest.storage.put(key, npy(truth), token=token)
+        request = LabelRequest(name="truth", files=[key], class_names=["corn", "oats"])
+        made = await idle_ingest.client.add_labels(COLLECTION, "field", request, token=token)
+        assert [(each.title, each.pixels) for each in made.classes] == [
+            ("corn", (truth == 1).sum()),
+            ("oats", (truth == 2).sum()),
+        ]
+        assert (made.nodata, made.unlabelled_pixels) == (0, (truth == 0).sum())
+        item = await idle_ingest.catalog.item(COLLECTION, "field", token=token)
+        asset = item["assets"]["labels-truth"]
+        assert asset["roles"] == ["labels"]
+        assert [entry["title"] for entry in asset["classification:classes"]] == [
+            "None", "corn", "oats"
+        ]  # fmt: skip
+        stored = f"cubes/{COLLECTION}/field/labels/truth.tif"
+        content = await idle_ingest.storage.get(stored, token=token)
+        assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
+        np.testing.assert_array_equal(tifffile.imread(io.BytesIO(content)), truth)
+        checksums = await idle_ingest.storage.get(
+            f"cubes/{COLLECTION}/field/checksums.json", token=token
+        )
+        assert json.loads(checksums)["objects"]["labels/truth.tif"]["size"] == len(content)
+        with pytest.raises(Conflict, match="has labels 'truth' already"):
+            await idle_ingest.client.add_labels(COLLECTION, "field", request, token=token)
+        await idle_ingest.client.remove_labels(COLLECTION, "field", "truth", token=token)
+        item = await idle_ingest.catalog.item(COLLECTION, "field", token=token)
+        assert "labels-truth" not in item["assets"]
+        assert await idle_ingest.keys(f"cubes/{COLLECTION}/field/labels/") == []
+        with pytest.raises(NotFound, match="no labels 'truth'"):
+            await idle_ingest.client.remove_labels(COLLECTION, "field", "truth", token=token)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"files": ["raw/elsewhere/a/gt.npy"]}, InvalidInput, "keys under raw/tus/ are right"),
+        ({"files": ["raw/tus/labels-2/none.npy"]}, NotFound, r"no blob .*none\.npy"),
+        ({"files": ["raw/tus/labels-2/gt.npy"]}, InvalidInput, "5 rows x 8 columns; the cube has"),
+        ({"files": ["raw/tus/labels-2/gt.npy"] * 2}, InvalidInput, "the same name"),
+        ({"item": "missing"}, NotFound, "missing"),
+        ({"token": "none"}, Unauthenticated, "token"),
+    ],
+)
+async def test_labels_that_cannot_be(idle_ingest: Ingest, changes, error, message):
+    token = idle_ingest.admin_token
+    async with served(idle_ingest.app(worker_enabled=True)):
+        with suppress(Conflict):
+            files = {"field2.npy": npy(np.ones((6, 8, 4)))}
+            await idle_ingest.ended(await idle_ingest.send(COLLECTION, files))
+    await idle_ingest.storage.put("raw/tus/labels-2/gt.npy", npy(np.ones((5, 8))), token=token)
+    if "token" in changes:
+        token = idle_ingest.make_token("someone")
+    request = LabelRequest(name="gt", files=changes.get("files", ["raw/tus/labels-2/gt.npy"]))
+    with pytest.raises(error, match=message):
+        await idle_ingest.client.add_labels(
+            COLLECTION, changes.get("item", "field2"), request, token=token
+        )
+    assert await idle_ingest.keys(f"cubes/{COLLECTION}/field2/labels/") == []

@@ -22,6 +22,7 @@ from hsis_ingest import correction_routes, ingest_routes, transfers, tus
 from hsis_ingest.allocation import give_back_large_blocks
 from hsis_ingest.errors import PROBLEMS
 from hsis_ingest.fetching import Fetcher
+from hsis_ingest.label_routes import router as labels
 from hsis_ingest.maintenance_routes import router as maintenance
 from hsis_ingest.routes import router
 from hsis_ingest.settings import Settings
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(ingest_routes.router)
     app.include_router(maintenance)
+    app.include_router(labels)
     app.include_router(correction_routes.router)
     return app
 

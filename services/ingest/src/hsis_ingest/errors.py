@@ -31,6 +31,10 @@ class ReferenceMismatch(InputFault):
     """A reference was not measured as the scene was."""
 
 
+class LabelMismatch(InputFault):
+    """A class raster cannot label the cube."""
+
+
 class TruncatedFile(InputFault):
     """A file ends before its own metadata says, or is damaged."""
 
@@ -131,6 +135,7 @@ PROBLEMS: ProblemTable = {
     HeaderMismatch: ProblemType(422, "header-mismatch", "The header does not fit the data"),
     MissingReference: ProblemType(422, "missing-reference", "A reference is missing"),
     ReferenceMismatch: ProblemType(422, "reference-mismatch", "A reference does not fit the scene"),
+    LabelMismatch: ProblemType(422, "label-mismatch", "No class map of this cube"),
     TruncatedFile: ProblemType(422, "truncated-file", "The file is truncated or damaged"),
     UnsupportedFormat: ProblemType(422, "unsupported-format", "Not supported"),
     VariableNeeded: ProblemType(422, "variable-needed", "It is not clear which array to store"),

@@ -76,6 +76,9 @@ class Settings(DatabaseSettings):
     archive_max_ratio: float = Field(
         default=200.0, gt=1, description="Largest ratio of an archive's files to its own size"
     )
+    max_label_bytes: int = Field(
+        default=256 * MIB, ge=1, description="Of a label map: its files, and its pixels"
+    )
     conversion_memory_bytes: int = Field(
         default=256 * MIB, ge=MIB, description="Values of a cube held at once, about"
     )

@@ -29,6 +29,7 @@ class State:
     queue_filled: asyncio.Event
     scrubs: asyncio.Semaphore
     digests: Digests = field(default_factory=Digests)
+    labelling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @property
     def corrector(self) -> Corrector:

@@ -8,6 +8,7 @@ import hsis
 from hsis.cli.correct import correct, template_app
 from hsis.cli.download import download
 from hsis.cli.ingest import ingest
+from hsis.cli.labels import app as labels
 from hsis.cli.login import login
 from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
@@ -41,6 +42,7 @@ for command in (
 app.add_typer(trash, name="trash")
 app.add_typer(template_app, name="template")
 app.add_typer(spectra, name="spectra")
+app.add_typer(labels, name="labels")
 
 
 def _version(wanted: bool) -> None:

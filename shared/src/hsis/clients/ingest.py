@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from hsis.clients.base import OUTAGE_S, BaseClient, patiently
+from hsis.contracts.labels import LabelMap, LabelRequest
 from hsis.contracts.metadata import CubeMetadata, ItemMetadata
 from hsis.contracts.scrub import SCRUB_LINE, ScrubLine, ScrubRequest
 from hsis.contracts.trash import RestoreRequest
@@ -205,6 +206,27 @@ class IngestClient(BaseClient):
         """Give an unfinished or failed upload up; what was stored for it is removed."""
         await self._request("DELETE", f"/uploads/{upload}", token=token)
 
+    async def add_labels(
+        self, collection: str, item: str, request: LabelRequest, *, token: str | None = None
+    ) -> LabelMap:
+        """Attach a class raster, whose files are stored under `raw/<collection>/`, to a cube."""
+        response = await self._request(
+            "POST",
+            _labels(collection, item),
+            json=request.model_dump(mode="json"),
+            token=token,
+            timeout=ANSWER_TIMEOUT_S,
+        )
+        return LabelMap.model_validate_json(response.content)
+
+    async def remove_labels(
+        self, collection: str, item: str, name: str, *, token: str | None = None
+    ) -> None:
+        """Take a label map off a cube; NotFound where there is none of that name."""
+        await self._request(
+            "DELETE", f"{_labels(collection, item)}/{quote(name, safe='')}", token=token
+        )
+
     async def wait(self, upload: str, *, token: str | None = None) -> AsyncIterator[Upload]:
         """The upload's states, about two a second, until it succeeded or failed (the last one).
 
@@ -220,3 +242,7 @@ class IngestClient(BaseClient):
 
 def _metadata_path(collection: str, item: str) -> str:
     return f"/ingest/{quote(collection, safe='')}/{quote(item, safe='')}/metadata"
+
+
+def _labels(collection: str, item: str) -> str:
+    return f"/ingest/{quote(collection, safe='')}/{quote(item, safe='')}/labels"

@@ -165,7 +165,8 @@ class Beside:
 
 
 def choose(file: Hdf5File, datasets: dict[str, h5py.Dataset], options: ReadOptions) -> h5py.Dataset:
-    """The dataset that holds the cube: the named one, else the only numeric one of three axes."""
+    """The dataset that holds the cube: the named one, else the only numeric one of three axes, or
+    of two where `axes` are two letters."""
     with file.guarded():
         numbers = {path: each for path, each in datasets.items() if numeric(each)}
         cubes = {path: each for path, each in numbers.items() if _rank(each) == 3}
@@ -176,6 +177,8 @@ def choose(file: Hdf5File, datasets: dict[str, h5py.Dataset], options: ReadOptio
         if found is None:
             raise VariableNeeded(f"{file.name} has no dataset {options.variable!r}; it has {told}.")
         return found
+    if options.axes is not None and len(options.axes) == 2 and len(flat) == 1:
+        return next(iter(flat.values()))
     if len(cubes) == 1:
         return next(iter(cubes.values()))
     if cubes:

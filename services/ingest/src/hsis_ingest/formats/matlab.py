@@ -94,7 +94,8 @@ def choose(
 ) -> Variable:
     """The variable that holds the cube.
 
-    The named one; else the only numeric array of three axes; else the only one of two axes with
+    The named one; where `axes` are two letters, the only numeric array of two axes; else the only
+    one of three axes; else the only one of two axes with
     one of (rows x columns) pixels, or that of them with nBand (`bands`) bands. VariableNeeded
     otherwise.
     """
@@ -108,6 +109,9 @@ def choose(
             if variable.name == options.variable:
                 return _usable(variable, name)
         raise VariableNeeded(f"{name} has no variable {options.variable!r}; it has {told}.")
+    planes = [v for v in numeric if len(v.shape) == 2 and min(v.shape) > 1]
+    if options.axes is not None and len(options.axes) == 2 and len(planes) == 1:
+        return planes[0]
     if len(candidates) == 1 and len(candidates[0].shape) == 3:
         return candidates[0]
     flat = [v for v in candidates if len(v.shape) == 2]

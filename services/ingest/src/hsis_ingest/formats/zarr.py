@@ -1,23 +1,21 @@
 """Zarr stores, version 2 and 3, in a zip file: a named array, or the only one of three axes, with
 what is said beside it by the CF conventions, as xarray writes it."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from hsis.cube.classes import CubeClass, classes_of_cf
 from hsis.cube.layout import CubeInfo, Transform
 from hsis_ingest.errors import (
     DecompressionBomb,
-    HeaderMismatch,
     UnknownFormat,
     UnsupportedFormat,
     VariableNeeded,
 )
+from hsis_ingest.formats import zarr_said as said
 from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.axis_names import (
     FWHM_NAMES,
@@ -30,7 +28,7 @@ from hsis_ingest.formats.axis_names import (
 from hsis_ingest.formats.cf_grid import even_step, gdal_transform, grid_of_steps, normal_wkt
 from hsis_ingest.formats.source import NO_PROPERTIES, ByteSource, ReadOptions, parse_time
 from hsis_ingest.formats.zarr_array import ZarrArray, small_values
-from hsis_ingest.formats.zarr_node import ZarrNode, node_v2, node_v3, number, parsed
+from hsis_ingest.formats.zarr_node import ZarrNode, node_v2, node_v3, parsed
 from hsis_ingest.formats.zip_members import ZipMembers
 
 FORMAT = "Zarr"
@@ -73,18 +71,18 @@ class ZarrSource:
             wavelengths_nm=wavelengths,
             fwhm_nm=self._widths(bands, factor),
             good_bands=self._good_bands(bands),
-            unit=_text(node.attributes, "units"),
-            band_names=_band_names(node, bands),
-            scale=_factor(node, ("scale_factor", "scale"), 1.0, where),
-            offset=_factor(node, ("add_offset", "offset"), 0.0, where),
-            nodata=_nodata(node),
-            classes=_classes(node, where),
+            unit=said.text(node.attributes, "units"),
+            band_names=said.band_names(node, bands),
+            scale=said.factor(node, ("scale_factor", "scale"), 1.0, where),
+            offset=said.factor(node, ("add_offset", "offset"), 0.0, where),
+            nodata=said.nodata(node),
+            classes=said.classes(node, where),
             crs_wkt=crs_wkt,
             transform=transform,
         )
         self.acquired_at: datetime | None = None
         for name in TIME_ATTRIBUTES:
-            found = _text(attributes, name) or _text(node.attributes, name)
+            found = said.text(attributes, name) or said.text(node.attributes, name)
             self.acquired_at = self.acquired_at or parse_time(found)
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
@@ -142,6 +140,8 @@ class ZarrSource:
             if not _numeric(found):
                 raise UnsupportedFormat(f"{name}: {wanted} holds no numbers.")
             return found
+        if self._options.axes is not None and len(self._options.axes) == 2 and len(flat) == 1:
+            return next(iter(flat.values()))
         least = min((path.count("/") for path in cubes), default=0)
         outer = [each for path, each in cubes.items() if path.count("/") == least]
         if len(outer) == 1:
@@ -187,14 +187,14 @@ class ZarrSource:
         values, node = self._values(WAVELENGTH_NAMES, bands, coordinate)
         if values is None or node is None:
             return None, None
-        factor = nanometres(_text(node.attributes, "units"), values)
+        factor = nanometres(said.text(node.attributes, "units"), values)
         return lengths_nm(values, factor, f"{self._data.name}: {node.path}"), factor
 
     def _widths(self, bands: int, factor: float | None) -> tuple[float, ...] | None:
         values, node = self._values(FWHM_NAMES, bands)
         if values is None or node is None:
             return None
-        unit = _text(node.attributes, "units")
+        unit = said.text(node.attributes, "units")
         where = f"{self._data.name}: {node.path}"
         return lengths_nm(values, nanometres(unit, values) if unit else factor, where)
 
@@ -206,10 +206,12 @@ class ZarrSource:
         self, node: ZarrNode, coordinates: Mapping[str, ZarrNode | None]
     ) -> tuple[str | None, Transform | None]:
         """CRS as WKT and the transform, by the grid mapping (rioxarray's is `spatial_ref`)."""
-        said = _text(node.attributes, "grid_mapping") or "spatial_ref"
-        mapping = self._beside(said.split(":")[0].strip())
+        mapped = said.text(node.attributes, "grid_mapping") or "spatial_ref"
+        mapping = self._beside(mapped.split(":")[0].strip())
         attributes = mapping.attributes if mapping is not None else node.attributes
-        crs_wkt = normal_wkt(_text(attributes, "crs_wkt") or _text(attributes, "spatial_ref"))
+        crs_wkt = normal_wkt(
+            said.text(attributes, "crs_wkt") or said.text(attributes, "spatial_ref")
+        )
         axes = [coordinates.get(axis) for axis in "yx"]
         steps = [
             None
@@ -218,7 +220,7 @@ class ZarrSource:
             for each in axes
         ]
         transform = grid_of_steps(steps[0], steps[1]) or gdal_transform(
-            _text(attributes, "GeoTransform")
+            said.text(attributes, "GeoTransform")
         )
         geographic = all(
             each is not None and each.name.lower() in names
@@ -258,43 +260,3 @@ def _rank(node: ZarrNode) -> int:
 
 def _tell(path: str, node: ZarrNode) -> str:
     return f"{path or '/'} ({' x '.join(map(str, node.shape))} {node.coding.dtype})"
-
-
-def _text(attributes: Mapping[str, Any], name: str) -> str | None:
-    value = attributes.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _nodata(node: ZarrNode) -> float | None:
-    """By CF, or as HSIS's own cubes say it."""
-    for name in ("_FillValue", "missing_value", "nodata"):
-        found = number(node.attributes.get(name))
-        if found is not None:
-            return found
-    return None
-
-
-def _factor(node: ZarrNode, names: Sequence[str], default: float, where: str) -> float:
-    """The first of the attributes that is there: CF's name, else that of HSIS's own cubes."""
-    for name in names:
-        given = node.attributes.get(name)
-        if given is not None:
-            value = number(given)
-            if value is None or not math.isfinite(value) or (default == 1 and value == 0):
-                raise HeaderMismatch(f"{where}: {name} = {given!r:.40} cannot be.")
-            return value
-    return default
-
-
-def _band_names(node: ZarrNode, bands: int) -> tuple[str, ...] | None:
-    names = node.attributes.get("band_names")
-    if isinstance(names, list) and len(names) == bands:
-        return tuple(map(str, names))
-    return None
-
-
-def _classes(node: ZarrNode, where: str) -> tuple[CubeClass, ...]:
-    try:
-        return classes_of_cf(node.attributes)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise HeaderMismatch(f"{where}: its attributes `flag_…` do not fit each other.") from None
