@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from tests.support.platform import Platform
 
 from hsis.cli.journal import FileJournal
-from hsis.clients import fetching, sending
+from hsis.clients import fetching, fetching_exports, sending
 from hsis.clients.ingest import IngestClient
 from hsis.clients.storage import StorageClient
+from hsis.clients.tiles import TilesClient
 from hsis.contracts.uploads import DeclaredFile, UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, Unavailable
 
@@ -226,6 +228,50 @@ async def test_nothing_is_kept_of_a_download_that_failed(
         with pytest.raises(Unavailable):
             await fetching.fetch_verified(StorageClient(http, url), stored, folder)
     assert list(folder.iterdir()) == []
+
+
+async def test_an_interrupted_export_goes_on_and_is_the_file_that_was_uploaded(
+    stack: Platform,
+    http: httpx.AsyncClient,
+    file: Path,
+    stored: fetching.Expected,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching_exports, "RETRY_DELAYS_S", (0.05, 0.05))
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    item = f"stored-{file.parent.name}".replace("_", "-")
+    counts: list[int] = []
+
+    async def fetch(url: str, query: dict[str, str], output: Path | None = None) -> Path:
+        counts.clear()
+        return await fetching_exports.fetch_export(
+            TilesClient(http, url),
+            "transfers",
+            item,
+            query,
+            output or folder,
+            on_progress=lambda _, count, length: counts.append(count),
+        )
+
+    async with line_to(stack.tiles_url, cuts=2) as url:
+        found = await fetch(url, {"format": "npy"})
+        assert found.read_bytes() == file.read_bytes()
+        assert counts == sorted(counts)  # nothing came twice
+    found.unlink()
+    async with line_to(stack.tiles_url, cuts=1) as url:
+        found = await fetch(url, {"format": "envi"})  # an archive comes from its start again
+        with zipfile.ZipFile(found) as archive:
+            assert archive.testzip() is None
+        with pytest.raises(Conflict, match="is there already"):
+            await fetch(stack.tiles_url, {"format": "envi"})
+    async with line_to(stack.tiles_url, cuts=100) as url:
+        with pytest.raises(Unavailable):
+            await fetch(url, {"format": "envi", "bands": "1:7"}, folder / "given.zip")
+    with pytest.raises(InvalidInput, match="numbered 1 to 8"):
+        await fetch(stack.tiles_url, {"format": "envi", "bands": "9"})
+    assert list(folder.iterdir()) == [found]
 
 
 def test_a_key_never_leads_out_of_the_folder() -> None:

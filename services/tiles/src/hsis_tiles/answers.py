@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from hsis_tiles.export.stream import Bytes
@@ -67,9 +68,9 @@ class LongAnswer(StreamingResponse):
 
         try:
             await super().__call__(scope, receive, send_in_time)
-        except TimeoutError:
+        except (TimeoutError, ClientDisconnect):
             # The server closes the connection, as the answer is not whole.
-            logger.warning("a client took nothing of its export for %s s", self._idle_s)
+            logger.warning("a client left, or took nothing of its export for %s s", self._idle_s)
         finally:
             try:
                 await self._content.aclose()

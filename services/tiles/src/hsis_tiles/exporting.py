@@ -7,13 +7,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Query, Request, Response
 
 import hsis
+from hsis.contracts.exports import ArrayAxes, BboxCrs, ExportFormat, Interleave
 from hsis.cube.shard import DamagedShard
 from hsis.service.tokens import OptionalCaller
 from hsis_tiles.answers import LongAnswer, UnsatisfiableRange, parse_range
 from hsis_tiles.cubes import CubeName
 from hsis_tiles.errors import DamagedCube, TooManyExports
 from hsis_tiles.export import export as exports
-from hsis_tiles.export.export import Axes, BboxCrs, Export, Format, Interleave, Wanted
+from hsis_tiles.export.export import Export, Wanted
 from hsis_tiles.export.selection import BANDS_RULE, BBOX_RULE, WINDOW_RULE
 from hsis_tiles.routes import Collection, IfNoneMatch, Item, StateOf, is_unchanged
 from hsis_tiles.state import State
@@ -33,7 +34,7 @@ async def export(
     caller: OptionalCaller,
     collection: Collection,
     item: Item,
-    format: Annotated[Format, Query(description="Format of the file")],
+    format: Annotated[ExportFormat, Query(description="ExportFormat of the file")],
     bands: Annotated[str | None, Query(max_length=4096, description=BANDS_RULE)] = None,
     window: Annotated[str | None, Query(max_length=128, description=WINDOW_RULE)] = None,
     bbox: Annotated[str | None, Query(max_length=256, description=BBOX_RULE)] = None,
@@ -41,7 +42,7 @@ async def export(
         BboxCrs | None, Query(description="What `bbox` is in: the cube's own, or degrees")
     ] = None,
     interleave: Annotated[Interleave | None, Query(description="Of an ENVI file")] = None,
-    axes: Annotated[Axes | None, Query(description="Of a NumPy or MATLAB array")] = None,
+    axes: Annotated[ArrayAxes | None, Query(description="Of a NumPy or MATLAB array")] = None,
     if_none_match: IfNoneMatch = None,
     if_range: Annotated[str | None, Header()] = None,
     range_header: Annotated[str | None, Header(alias="Range")] = None,
@@ -63,7 +64,7 @@ async def export(
         return Response(status_code=304, headers=headers)
     slot = _Slot(state)
     try:
-        if format is Format.ORIGINAL:
+        if format is ExportFormat.ORIGINAL:
             document = await state.cubes.document(caller, name)
             found = await exports.originals(
                 document, name, state.storage, state.export_executor, state.export_limits

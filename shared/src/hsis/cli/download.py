@@ -14,7 +14,9 @@ from rich.progress import Progress, TaskID
 from hsis.cli.output import byte_progress
 from hsis.cli.session import Session, execute, fail
 from hsis.clients.fetching import Expected, fetch_prefix, fetch_verified, original_blobs
+from hsis.clients.fetching_exports import fetch_export
 from hsis.contracts.blobs import cube_prefix, statistics_key, thumbnail_key
+from hsis.contracts.exports import ArrayAxes, BboxCrs, ExportFormat, Interleave
 from hsis.errors import Conflict, NotFound
 
 
@@ -30,13 +32,49 @@ class Asset(StrEnum):
 def download(
     collection: str,
     item: str,
-    output: Annotated[Path, typer.Option(file_okay=False, help="Folder; made if absent.")] = Path(),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder, made if absent; a file with --format.")
+    ] = Path(),
     asset: Annotated[Asset, typer.Option(help="The cube is a Zarr folder.")] = Asset.ORIGINAL,
+    format: Annotated[
+        ExportFormat | None, typer.Option(help="The cube in this format instead.")
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Numbers from 1 and ranges, `10:50,60`; or `good`.")
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="`x0,y0,x1,y1` in pixels.")] = None,
+    bbox: Annotated[str | None, typer.Option(help="`west,south,east,north`.")] = None,
+    bbox_crs: Annotated[
+        BboxCrs | None, typer.Option(help="What --bbox is in: the cube's own, or degrees.")
+    ] = None,
+    interleave: Annotated[Interleave | None, typer.Option(help="Of --format envi.")] = None,
+    axes: Annotated[ArrayAxes | None, typer.Option(help="Of --format npy and mat.")] = None,
 ) -> None:
-    """Download the original files (SHA-256 verified), the stored cube or what goes with it.
+    """Download the original files (SHA-256 verified), the stored cube or what goes with it; or,
+    with --format, the cube or a part of it as a file of another format.
 
     A file appears under its name once it is whole. One that is there already and differs stays.
     """
+    query = {
+        name: str(value)
+        for name, value in (
+            ("format", format),
+            ("bands", bands),
+            ("window", window),
+            ("bbox", bbox),
+            ("bbox_crs", bbox_crs),
+            ("interleave", interleave),
+            ("axes", axes),
+        )
+        if value is not None
+    }
+    if query:
+        if format is None:
+            raise typer.BadParameter(f"--{next(iter(query))} needs --format.".replace("_", "-"))
+        execute(lambda session: _export(session, collection, item, output, query))
+        return
+    if output.is_file():
+        raise typer.BadParameter(f"{output} is a file; a folder is right without --format.")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,6 +111,24 @@ async def _download(
             )
     for expected in wanted:
         typer.echo(output / expected.filename)
+
+
+async def _export(
+    session: Session, collection: str, item: str, output: Path, query: dict[str, str]
+) -> None:
+    with byte_progress() as progress:
+        task = progress.add_task(item, total=None)
+        path = await fetch_export(
+            session.tiles,
+            collection,
+            item,
+            query,
+            output,
+            on_progress=lambda name, count, total: progress.update(
+                task, description=name, completed=count, total=total
+            ),
+        )
+    typer.echo(path)
 
 
 def _shower(progress: Progress, task: TaskID) -> Callable[[int], None]:

@@ -79,8 +79,9 @@ class StoredCube:
     ) -> "StoredCube":
         """The cube whose store has the root `prefix` (which ends in `/`).
 
-        At most `concurrent_reads` ranges, of `MAX_READ_BYTES` each, are in memory at once. Chunks are decompressed in `executor` (None: the event loop's default one). DamagedShard
-        where the documents are not those of a stored cube.
+        At most `concurrent_reads` ranges, of `MAX_READ_BYTES` each, are in memory at once. Chunks
+        are decompressed in `executor` (None: the event loop's default one). DamagedShard where
+        the documents are not those of a stored cube.
         """
         content = await read_document(blobs, prefix + "zarr.json")
         with _told_as_damage():

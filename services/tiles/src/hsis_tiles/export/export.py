@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from hsis.clients.fetching import original_blobs
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import cube_prefix, statistics_key
+from hsis.contracts.exports import ArrayAxes, BboxCrs, ExportFormat, Interleave
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube, read_document
 from hsis.errors import InvalidInput, NotFound, TooLarge, Unavailable
@@ -36,52 +36,17 @@ BLOCKS_IN_MEMORY = 4
 """The block that is sent, the next one as it is read and as it is written, and what was read."""
 
 
-class Format(StrEnum):
-    """What a cube is exported as."""
-
-    ENVI = "envi"
-    GEOTIFF = "geotiff"
-    COG = "cog"
-    NETCDF = "netcdf"
-    NPY = "npy"
-    MAT = "mat"
-    ZARR = "zarr"
-    ORIGINAL = "original"
-
-
-class Interleave(StrEnum):
-    """The order of an ENVI file."""
-
-    BSQ = "bsq"
-    BIL = "bil"
-    BIP = "bip"
-
-
-class Axes(StrEnum):
-    """The axes of an array without names, as NumPy and MATLAB show them."""
-
-    YXB = "yxb"
-    BYX = "byx"
-
-
-class BboxCrs(StrEnum):
-    """What a bbox is in: the cube's own reference system, or degrees of WGS 84."""
-
-    CUBE = "cube"
-    LONLAT = "lonlat"
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a request asks for."""
 
-    format: Format
+    format: ExportFormat
     bands: str | None = None
     window: str | None = None
     bbox: str | None = None
     bbox_crs: BboxCrs | None = None
     interleave: Interleave | None = None
-    axes: Axes | None = None
+    axes: ArrayAxes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +77,14 @@ class Export:
 def check(wanted: Wanted) -> None:
     """InvalidInput where parts of a request do not go together."""
     parts = [name for name in ("bands", "window", "bbox") if getattr(wanted, name)]
-    if wanted.format is Format.ORIGINAL and parts:
+    if wanted.format is ExportFormat.ORIGINAL and parts:
         raise InvalidInput(
             f"`{parts[0]}` with format=original: the uploaded files come as they are; another "
             "format is right for a part of the cube."
         )
-    if wanted.interleave is not None and wanted.format is not Format.ENVI:
+    if wanted.interleave is not None and wanted.format is not ExportFormat.ENVI:
         raise InvalidInput("`interleave` is for format=envi.")
-    if wanted.axes is not None and wanted.format not in {Format.NPY, Format.MAT}:
+    if wanted.axes is not None and wanted.format not in {ExportFormat.NPY, ExportFormat.MAT}:
         raise InvalidInput("`axes` is for format=npy and format=mat.")
     if wanted.bbox_crs is not None and not wanted.bbox:
         raise InvalidInput("`bbox_crs` is for `bbox`.")
@@ -169,7 +134,7 @@ async def of_cube(
     )
     info = describe(cube.info, chosen)
     _check_size(math.prod(info.shape) * info.dtype.itemsize, limits)
-    if wanted.format is Format.ZARR:
+    if wanted.format is ExportFormat.ZARR:
         export = await _zarr(name, cube, info, chosen, storage, executor, limits)
     else:
         files = await asyncio.get_running_loop().run_in_executor(
@@ -213,19 +178,19 @@ def _files(
 ) -> list[ExportFile]:
     """The files of a format: laid out, and not read yet."""
     most = limits.block_bytes
-    axes = wanted.axes or Axes.YXB
+    axes = wanted.axes or ArrayAxes.YXB
     match wanted.format:
-        case Format.ENVI:
+        case ExportFormat.ENVI:
             interleave = wanted.interleave or Interleave.BSQ
             return envi.envi_files(title, info, chosen, interleave=interleave, max_bytes=most)
-        case Format.GEOTIFF | Format.COG:
-            overviews = wanted.format is Format.COG
+        case ExportFormat.GEOTIFF | ExportFormat.COG:
+            overviews = wanted.format is ExportFormat.COG
             return [tiff.tiff_file(title, whole, info, chosen, overviews=overviews, max_bytes=most)]
-        case Format.NETCDF:
+        case ExportFormat.NETCDF:
             return [netcdf.netcdf_file(title, info, chosen, max_bytes=most)]
-        case Format.NPY:
+        case ExportFormat.NPY:
             return [npy.npy_file(title, info, chosen, axes=axes, max_bytes=most)]
-        case Format.MAT:
+        case ExportFormat.MAT:
             write = matlab.mat_file if matlab.fits(info) else matlab73.mat73_file
             return [write(title, info, chosen, axes=axes, max_bytes=most)]
     raise AssertionError(f"{wanted.format} is no format of files")
