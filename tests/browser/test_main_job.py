@@ -97,6 +97,19 @@ async def test_upload_look_click_run_and_see_the_result(
     assert told == pytest.approx(values[:, 30, 60] / 10_000, rel=1e-9)
     assert [row["good_band"] for row in rows].count("0") == 1
 
+    await page.get_by_label("Format").select_option("npy")
+    await page.get_by_label("Bands", exact=True).fill("31")
+    await page.get_by_role("button", name="Download", exact=True).click()
+    await expect(page.locator("#messages")).to_contain_text("bands are numbered 1 to 30")
+    await page.get_by_label("Bands", exact=True).fill("3:5,30")
+    await page.get_by_label("Window", exact=True).fill("10,20,50,60")
+    async with page.expect_download() as waiting:
+        await page.get_by_role("button", name="Download", exact=True).click()
+    download = await waiting.value
+    assert download.suggested_filename == "two-materials.npy"
+    found = np.load(await download.path()).transpose(2, 0, 1)
+    assert np.array_equal(found, values[[2, 3, 4, 29], 20:60, 10:50])
+
     await page.get_by_label("Process", exact=True).select_option("sam")
     await expect(page.locator("#inputs")).to_contain_text("Clicked pixels (10, 20), (60, 30)")
     await page.get_by_role("button", name="Run").click()

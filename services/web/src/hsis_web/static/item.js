@@ -1,6 +1,7 @@
 import { call, get, path } from "./api.js";
 import { setUpCorrecting } from "./correcting.js";
 import { $ } from "./dom.js";
+import { setUpExporting } from "./exporting.js";
 import { showAssets, showMetadata } from "./metadata.js";
 import { setUpPicture } from "./picture.js";
 import { setUpProcessing, spectraChanged } from "./processing.js";
@@ -30,6 +31,7 @@ async function showItem() {
     $("cube").hidden = true; // registered from elsewhere: there is nothing here to look at
     return;
   }
+  setUpExporting(cubeUrl, onError);
   const board = new SpectrumBoard(cubeUrl, shape, spectraChanged);
   setUpPicture(cubeUrl, shape, item.assets.cube, (x, y) => board.add(x, y).catch(onError));
   if (!$("delete").hidden) setUpCorrecting(collection, id, onError);
