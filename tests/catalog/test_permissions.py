@@ -8,6 +8,7 @@ from tests.catalog.documents import item
 COLLECTION = "/stac/collections/private"
 ITEMS = COLLECTION + "/items"
 TRASH = COLLECTION + "/trash"
+TEMPLATE = COLLECTION + "/template"
 NO_ENTRY = "00000000-0000-4000-8000-000000000000"
 GRANTS = "/auth/collections/private/grants"
 WHO = ("anonymous", "stranger", "vera", "edda", "olga", "admin", "service")
@@ -35,6 +36,11 @@ WHO = ("anonymous", "stranger", "vera", "edda", "olga", "admin", "service")
         ("POST", f"{TRASH}/{NO_ENTRY}/restore", None, (401, 404, 403, 404, 404, 404, 404)),
         ("DELETE", f"{TRASH}/{NO_ENTRY}", None, (401, 404, 403, 403, 404, 404, 404)),
         ("POST", f"{TRASH}/{NO_ENTRY}/converted", None, (401, 403, 403, 403, 403, 403, 204)),
+        ("GET", TEMPLATE, None, (401, 404, 404, 404, 404, 404, 404)),
+        ("PUT", TEMPLATE, {"unit": "DN"}, (401, 404, 403, 403, 200, 200, 200)),
+        ("GET", TEMPLATE, None, (401, 404, 200, 200, 200, 200, 200)),
+        ("PUT", TEMPLATE, {"scale": 0}, (401, 400, 400, 400, 400, 400, 400)),
+        ("DELETE", TEMPLATE, None, (401, 404, 403, 403, 204, 404, 404)),
         ("GET", "/auth/me", None, (401, 200, 200, 200, 200, 200, 200)),
         ("GET", "/auth/keys", None, (401, 200, 200, 200, 200, 200, 403)),
     ],
