@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import uuid
 from contextvars import ContextVar
@@ -10,12 +11,30 @@ from datetime import UTC, datetime
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_SIGNATURE = re.compile(r"(X-Amz-(?:Credential|Signature|Security-Token)=)[^&\s'\"\\]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def without_signatures(text: str) -> str:
+    """The text without what signs an S3 URL: HTTP clients tell of errors with the whole URL, which
+    anyone could use as long as it is valid."""
+    return _SIGNATURE.sub(r"\1***", text)
 
 
 def new_request_id() -> str:
     """A fresh id, for a request or a job step that came with none."""
     return uuid.uuid4().hex
+
+
+class PlainFormatter(logging.Formatter):
+    """The level, the service, the logger and the message, for people."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"%(levelname)s {service} %(name)s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines for one record."""
+        return without_signatures(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,7 +57,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return without_signatures(json.dumps(line, default=str))
 
 
 def configure_logging(service: str, level: str, log_format: str = "json") -> None:
@@ -47,7 +66,7 @@ def configure_logging(service: str, level: str, log_format: str = "json") -> Non
     if log_format == "json":
         handler.setFormatter(JsonFormatter(service))
     else:
-        handler.setFormatter(logging.Formatter(f"%(levelname)s {service} %(name)s %(message)s"))
+        handler.setFormatter(PlainFormatter(service))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
