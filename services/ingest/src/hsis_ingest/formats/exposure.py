@@ -1,6 +1,7 @@
 """Exposure times that headers of raw scenes say."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,7 @@ def exposure_of(header: EnviHeader, name: str) -> Exposure | None:
     times = np.full(header.bands, np.nan)
     for key, bands_key in zip(TWO_CAMERAS, ("vimg1", "vimg2"), strict=True):
         ends = listed(header.fields.get(bands_key, ""))
-        if len(ends) == 2 and all(end.isascii() and end.isdigit() for end in ends):
+        if len(ends) == 2 and all(re.fullmatch(r"[0-9]{1,6}", end) for end in ends):
             times[max(0, int(ends[0]) - 1) : int(ends[1])] = _time(header, key, name)
     if np.isnan(times).any():
         raise HeaderMismatch(

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ TYPES = frozenset(
      "float32", "float64", "complex64", "complex128"}
 )  # fmt: skip
 SPECIAL = {"NaN": math.nan, "nan": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+PLAIN_TYPE = re.compile(r"[<>|=]?[biufcSUVMmO]\d{0,3}(\[\w+\])?")
+"""Numbers, and what may lie beside a cube: text, times."""
 MAX_AXES = 16
 
 Codec = Mapping[str, Any]
@@ -88,14 +91,15 @@ def node_v2(
 ) -> ZarrNode:
     """By `.zarray` and `.zattrs`."""
     shape, chunks = _sizes(document, "shape", where), _sizes(document, "chunks", where)
-    if not isinstance(document.get("dtype"), str):
-        raise UnsupportedFormat(f"{where} holds records, not numbers.")
+    kind = document.get("dtype")
+    if not isinstance(kind, str) or PLAIN_TYPE.fullmatch(kind) is None:
+        raise UnsupportedFormat(f"{where}: dtype {str(kind)[:40]!r}; numbers are right.")
     try:
-        dtype = np.dtype(document["dtype"])
+        dtype = np.dtype(kind)
     except TypeError:
-        raise UnsupportedFormat(f"{where}: dtype {document['dtype'][:40]!r} is unknown.") from None
+        raise UnsupportedFormat(f"{where}: dtype {kind!r} is unknown.") from None
     axes = tuple(range(len(shape)))
-    encoded = [*(document.get("filters") or ()), document.get("compressor")]
+    encoded = [*_list(document, "filters", where), document.get("compressor")]
     codecs = tuple(codec for codec in encoded if codec is not None)
     for codec in codecs:
         if not isinstance(codec, dict) or not isinstance(codec.get("id"), str):
@@ -127,22 +131,22 @@ def node_v3(path: str, document: Mapping[str, Any], where: str) -> ZarrNode:
     """By `zarr.json`."""
     shape = _sizes(document, "shape", where)
     kind = document.get("data_type")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise UnsupportedFormat(f"{where}: data type {str(kind)[:40]!r}; numbers are right.")
     grid, grid_settings = _named(document.get("chunk_grid"), where)
     if grid != "regular":
         raise UnsupportedFormat(f"{where} has a chunk grid {grid!r}; a regular one is read.")
     outer = chunks = _sizes(grid_settings, "chunk_shape", where)
-    codecs = [_named(codec, where) for codec in document.get("codecs") or ()]
+    codecs = [_named(codec, where) for codec in _list(document, "codecs", where)]
     shards = None
     if codecs and codecs[0][0] == "sharding_indexed":
         settings = codecs[0][1]
         chunks = _sizes(settings, "chunk_shape", where)
-        index = [_named(codec, where) for codec in settings.get("index_codecs") or ()]
+        index = [_named(codec, where) for codec in _list(settings, "index_codecs", where)]
         if (
             len(codecs) > 1
             or len(chunks) != len(outer)
-            or any(whole % part for whole, part in zip(outer, chunks, strict=True))
+            or any(not part or whole % part for whole, part in zip(outer, chunks, strict=True))
         ):
             raise UnsupportedFormat(
                 f"{where}: shards that are encoded again, or of parts of chunks."
@@ -152,10 +156,10 @@ def node_v3(path: str, document: Mapping[str, Any], where: str) -> ZarrNode:
             _coding(index, np.dtype("uint64"), 0, f"{where} (index of a shard)").codecs,
             settings.get("index_location", "end") == "start",
         )
-        codecs = [_named(codec, where) for codec in settings.get("codecs") or ()]
+        codecs = [_named(codec, where) for codec in _list(settings, "codecs", where)]
     encoding, settings = _named(document.get("chunk_key_encoding"), where)
     separator = settings.get("separator", "/" if encoding == "default" else ".")
-    if encoding not in {"default", "v2"} or separator not in {"/", "."}:
+    if encoding not in {"default", "v2"} or separator not in ("/", "."):
         raise UnsupportedFormat(f"{where}: keys of chunks are encoded by {encoding!r}.")
     attributes = document.get("attributes") or {}
     dtype = np.dtype(kind)
@@ -236,6 +240,13 @@ def _named(value: Any, where: str) -> tuple[str, dict[str, Any]]:
     return value["name"], settings
 
 
+def _list(document: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    found = document.get(key) or []
+    if not isinstance(found, list):
+        raise HeaderMismatch(f"{where}: `{key}` is no list.")
+    return found
+
+
 def _sizes(document: Mapping[str, Any], key: str, where: str) -> tuple[int, ...]:
     sizes = document.get(key)
     if (
@@ -263,11 +274,13 @@ def _fill(value: Any, dtype: np.dtype[Any], where: str) -> Any:
     try:
         if value is None:
             return dtype.type(0)
-        if isinstance(value, list) and len(value) == 2:
+        if isinstance(value, list) and len(value) == 2 and dtype.kind == "c":
             real, imaginary = map(_special, value)
             return dtype.type(complex(real, imaginary))
         if isinstance(value, str) and value.startswith("0x"):
             return np.frombuffer(bytes.fromhex(value[2:]), dtype.newbyteorder(">"))[0]
+        if isinstance(value, list | dict):
+            raise TypeError
         return dtype.type(_special(value))
     except (TypeError, ValueError, OverflowError, IndexError):
         raise HeaderMismatch(f"{where}: fill_value = {str(value)[:40]} cannot be.") from None

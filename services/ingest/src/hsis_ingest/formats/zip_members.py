@@ -45,7 +45,12 @@ class ZipMembers:
                 self._members = {
                     member.filename: member for member in archive.infolist() if not member.is_dir()
                 }
-        except (zipfile.BadZipFile, ValueError, struct.error, UnicodeDecodeError) as error:
+        except (
+            zipfile.BadZipFile,
+            NotImplementedError,
+            ValueError,
+            struct.error,
+        ) as error:
             raise (file.error or TruncatedFile(f"{data.name} is a damaged zip file.")) from error
 
     def __contains__(self, name: str) -> bool:
