@@ -32,6 +32,8 @@ WHO = ("anonymous", "stranger", "vera", "edda", "olga", "admin", "service")
         ("POST", "/stac/collections", {"id": "private"}, (401, 409, 409, 409, 409, 409, 409)),
         ("GET", "/auth/users", None, (401, 403, 403, 403, 403, 200, 200)),
         ("GET", "/stac/removed-items", None, (401, 403, 403, 403, 403, 403, 200)),
+        ("POST", "/stac/unknown-prefixes", {"prefixes": ["raw/a/b/"]},
+         (401, 403, 403, 403, 403, 403, 200)),
         ("GET", TRASH, None, (401, 404, 403, 200, 200, 200, 200)),
         ("POST", f"{TRASH}/{NO_ENTRY}/restore", None, (401, 404, 403, 404, 404, 404, 404)),
         ("DELETE", f"{TRASH}/{NO_ENTRY}", None, (401, 404, 403, 403, 404, 404, 404)),

@@ -338,6 +338,14 @@ def test_scrub(item: str) -> None:
     run("scrub", "--item", item, code=2)
 
 
+def test_sweep(item: str) -> None:
+    told = answer("sweep", "--remove")
+    assert (told["orphans"], told["removed"], told["kept"]) == ([], [], [])
+    assert told["summary"]["items"] >= 1
+    assert told["summary"]["prefixes"] >= 2
+    assert run("sweep").stdout.startswith("0 orphans, 0 bytes; 0 items")
+
+
 def test_trash(item: str, files: tuple[Path, Path]) -> None:
     """Restored as it was, beside another item of its id, and purged."""
     sent = ["upload", *files, "--collection", COLLECTION, "--id", "thrown", "--wait"]

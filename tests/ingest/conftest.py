@@ -71,6 +71,12 @@ class Ingest:
         async with served(self.app(worker_enabled=True, **overrides)):
             yield
 
+    @asynccontextmanager
+    async def eager_replica(self) -> AsyncIterator[IngestClient]:
+        """The client of a replica for which nothing is too new to be an orphan."""
+        async with served(self.app(worker_enabled=False, orphan_grace_s=0)) as url:
+            yield IngestClient(self.http, url)
+
     async def send(
         self, collection: str, files: dict[str, bytes], client: IngestClient | None = None, **more
     ) -> Upload:

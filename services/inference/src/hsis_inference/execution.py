@@ -65,8 +65,7 @@ class Execution:
             phases=phases_of(process),
             block_count=len(footprints(*info.shape[1:])),
         )
-        if inputs.id is not None:
-            await self._reserve(new)
+        await self._reserve(new)  # a name of its own too: catalog then knows whose objects they are
         try:
             async with transaction(self.pool) as connection:
                 return await jobs.create(connection, new)

@@ -1,4 +1,5 @@
-"""HTTP of what is done with stored items: restoring them from the trash, checking them."""
+"""HTTP of what is done with stored items: restoring them from the trash, checking them,
+looking for what is stored for nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -6,13 +7,16 @@ from contextlib import aclosing
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from hsis.clients.catalog import CatalogClient
 from hsis.contracts.access import Role
 from hsis.contracts.scrub import ScrubRequest
+from hsis.contracts.sweep import Removal, RemovalAnswer
 from hsis.contracts.trash import RestoreRequest
 from hsis.contracts.uploads import Upload
 from hsis.errors import Conflict
 from hsis.service.tokens import RequiredCaller
 from hsis_ingest import restoring
+from hsis_ingest.orphans import OrphanSweep
 from hsis_ingest.scrubbing import Scrub
 from hsis_ingest.state import AppState, State
 
@@ -52,6 +56,38 @@ async def scrub(
     settings = state.settings
     check = Scrub(state.catalog, state.storage, caller.token, settings.scrub_bytes_per_s)
     return StreamingResponse(_lines(state, check, request), media_type=NDJSON)
+
+
+@router.post(
+    "/sweep",
+    response_class=StreamingResponse,
+    responses={200: {"content": {NDJSON: {}}, "description": "One JSON object a line"}},
+)
+async def sweep(state: AppState, caller: RequiredCaller) -> StreamingResponse:
+    """Report what is stored and known to nobody, and items whose objects are missing: one line
+    each, a last one with the summary. Nothing is changed. For administrators."""
+    caller.require_admin()
+    return StreamingResponse(_report(_sweep(state)), media_type=NDJSON)
+
+
+@router.post("/sweep/removal")
+async def remove_orphans(
+    state: AppState, caller: RequiredCaller, removal: Removal
+) -> RemovalAnswer:
+    """Remove orphans that the report names, each looked at again before. For administrators."""
+    caller.require_admin()
+    return await _sweep(state).remove(removal.prefixes)
+
+
+def _sweep(state: State) -> OrphanSweep:
+    own = CatalogClient(state.http, state.settings.catalog_url)
+    return OrphanSweep(state.pool, own, state.storage, state.settings.orphan_grace_s)
+
+
+async def _report(found: OrphanSweep) -> AsyncIterator[bytes]:
+    async with aclosing(found.report()) as lines:
+        async for line in lines:
+            yield line.model_dump_json().encode() + b"\n"
 
 
 async def _lines(state: State, check: Scrub, request: ScrubRequest) -> AsyncIterator[bytes]:

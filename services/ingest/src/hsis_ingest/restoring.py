@@ -12,6 +12,7 @@ from hsis.errors import Conflict, NotFound
 from hsis.service.postgres import transaction
 from hsis_ingest import repository
 from hsis_ingest.errors import NotRestorable
+from hsis_ingest.locks import originals_lock
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.state import State
 
@@ -27,14 +28,18 @@ async def restore(state: State, caller: Caller, request: RestoreRequest) -> Uplo
     entry = await state.catalog.trash_entry(request.collection, request.entry, token=caller.token)
     item = request.id or entry.item
     await _require_free(state, caller, request.collection, item)
-    made = uuid.uuid4()
     async with transaction(state.pool) as db:
         source = await _source(db, entry)
-        try:
-            await copy(db, source, made, item, entry.id)
-        except asyncpg.UniqueViolationError:
-            raise repository.item_taken(request.collection, item) from None
-        told = (await repository.find(db, made)).told()
+    made = uuid.uuid4()
+    async with originals_lock(state.pool, source.collection, source.originals or source.id):
+        # As long as the entry is there, its files are; from now on the upload keeps them too.
+        await state.catalog.trash_entry(request.collection, request.entry, token=caller.token)
+        async with transaction(state.pool) as db:
+            try:
+                await copy(db, source, made, item, entry.id)
+            except asyncpg.UniqueViolationError:
+                raise repository.item_taken(request.collection, item) from None
+            told = (await repository.find(db, made)).told()
     state.queue_filled.set()
     return told
 
@@ -48,7 +53,7 @@ async def copy(
         " 'id', $2::uuid, 'item', $3::text, 'state', 'queued', 'progress', 0, 'attempts', 0,"
         " 'run_after', now(), 'created_at', now(), 'expires_at', NULL, 'error', NULL,"
         " 'lease_token', NULL, 'lease_until', NULL, 'purge', false, 'discarded', false,"
-        " 'owner', NULL, 'group_name', NULL, 'named', true,"
+        " 'owner', NULL, 'group_name', NULL, 'named', true, 'parent', NULL,"
         " 'originals', $4::uuid, 'trash_entry', $5::uuid))).*"
         " FROM uploads AS earlier WHERE id = $1",
         source.id,

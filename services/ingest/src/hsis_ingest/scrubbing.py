@@ -95,11 +95,11 @@ class Scrub:
     async def _check(self, item: Item) -> ScrubbedItem:
         collection, name = item["collection"], item["id"]
         line = ScrubbedItem(collection=collection, item=name, objects=0, bytes=0, verified=True)
-        for key, expected in _originals_of(item).items():
+        for key, expected in originals_of(item).items():
             if key not in self._originals:  # items may share them
                 self._originals.add(key)
                 await self._compare(line, key, expected)
-        if _has_own_cube(item):
+        if has_own_cube(item):
             await self._check_cube(line, item_prefix(collection, name))
         return line
 
@@ -160,7 +160,7 @@ def _add(line: ScrubbedItem, key: str, kind: FaultKind, detail: str) -> None:
     line.faults.append(Fault(key=key, kind=kind, detail=detail))
 
 
-def _originals_of(item: Item) -> dict[str, ObjectChecksum]:
+def originals_of(item: Item) -> dict[str, ObjectChecksum]:
     """The item's original files of its own collection, by key."""
     found = {}
     for asset in item["assets"].values():
@@ -173,6 +173,7 @@ def _originals_of(item: Item) -> dict[str, ObjectChecksum]:
     return found
 
 
-def _has_own_cube(item: Item) -> bool:
+def has_own_cube(item: Item) -> bool:
+    """Whether the item's cube lies under its own prefix."""
     path = urlsplit(item["assets"].get("cube", {}).get("href", "")).path
     return unquote(path).startswith(f"/blobs/{item_prefix(item['collection'], item['id'])}")

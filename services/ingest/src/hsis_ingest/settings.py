@@ -51,6 +51,12 @@ class Settings(DatabaseSettings):
     group_wait_s: float = Field(
         default=5.0, ge=0, description="Wait for another file of a group after its last one"
     )
+    max_form_bytes: int = Field(
+        default=64 * MIB, ge=1, description="An upload in one request, held in memory"
+    )
+    concurrent_forms: int = Field(
+        default=2, ge=1, description="Of those, received at once; others wait"
+    )
     concurrent_fetches: int = Field(
         default=2, ge=1, description="Files that this process fetches by itself at once"
     )
@@ -85,6 +91,11 @@ class Settings(DatabaseSettings):
     conversion_threads: int = Field(default=2, ge=1, description="Threads that read and compress")
     scrub_bytes_per_s: float = Field(
         default=200.0 * MIB, ge=0, description="Of one check of what is stored; 0 is no limit"
+    )
+    orphan_grace_s: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="What is stored for nothing that is known counts as an orphan after so long",
     )
     concurrent_scrubs: int = Field(
         default=2, ge=1, description="Checks of what is stored at once, in one process"

@@ -14,6 +14,7 @@ from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
 from hsis.cli.scrub import scrub
 from hsis.cli.spectra import app as spectra
+from hsis.cli.sweep import sweep
 from hsis.cli.trash import app as trash
 from hsis.cli.upload import upload
 
@@ -37,6 +38,7 @@ for command in (
     delete,
     correct,
     scrub,
+    sweep,
 ):
     app.command()(command)
 app.add_typer(trash, name="trash")

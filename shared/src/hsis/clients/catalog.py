@@ -221,6 +221,14 @@ class CatalogClient(BaseClient):
         response = await self._request("GET", "/stac/stored-prefixes", params={"prefix": prefix})
         return bool(response.json()["used"])
 
+    async def unknown_prefixes(self, prefixes: list[str]) -> list[str]:
+        """Those of at most 1000 prefixes that no item, trash or maker of an item needs. Services
+        only."""
+        body = {"prefixes": prefixes}
+        response = await self._request("POST", "/stac/unknown-prefixes", json=body)
+        found: list[str] = response.json()["unknown"]
+        return found
+
     async def forget_removed_item(self, seq: int) -> None:
         """Tell catalog that nothing of a removed item is stored any more. Services only."""
         await self._request("DELETE", f"/stac/removed-items/{seq}")

@@ -13,6 +13,7 @@ from hsis.clients.base import OUTAGE_S, BaseClient, patiently
 from hsis.contracts.labels import LabelMap, LabelRequest
 from hsis.contracts.metadata import CubeMetadata, ItemMetadata
 from hsis.contracts.scrub import SCRUB_LINE, ScrubLine, ScrubRequest
+from hsis.contracts.sweep import SWEEP_LINE, RemovalAnswer, SweepLine
 from hsis.contracts.trash import RestoreRequest
 from hsis.contracts.uploads import IngestRequest, OriginalItem, Upload, UploadRequest
 from hsis.errors import Unavailable
@@ -201,6 +202,32 @@ class IngestClient(BaseClient):
                 if told.kind == "summary":
                     return
         raise Unavailable("The check of what is stored broke off.")
+
+    async def sweep(self, *, token: str | None = None) -> AsyncGenerator[SweepLine, None]:
+        """Report orphans and items whose objects are missing, the last line the summary. For
+        administrators. Unavailable where the answer ends before that."""
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        async with self._stream("POST", "/ingest/sweep", token=token, timeout=timeout) as response:
+            async for line in response.aiter_lines():
+                told = SWEEP_LINE.validate_json(line)
+                yield told
+                if told.kind == "summary":
+                    return
+        raise Unavailable("The look for orphans broke off.")
+
+    async def remove_orphans(
+        self, prefixes: list[str], *, token: str | None = None
+    ) -> RemovalAnswer:
+        """Remove orphans of a report, at most 1000; each is looked at again. For
+        administrators."""
+        response = await self._request(
+            "POST",
+            "/ingest/sweep/removal",
+            json={"prefixes": prefixes},
+            token=token,
+            timeout=httpx.Timeout(600.0, connect=CONNECT_TIMEOUT_S),
+        )
+        return RemovalAnswer.model_validate_json(response.content)
 
     async def delete(self, upload: str, *, token: str | None = None) -> None:
         """Give an unfinished or failed upload up; what was stored for it is removed."""

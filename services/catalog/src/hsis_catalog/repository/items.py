@@ -82,6 +82,28 @@ async def uses(connection: Connection, prefix: str) -> bool:
     )
 
 
+async def unknown(connection: Connection, prefixes: list[str]) -> list[str]:
+    """Those of the prefixes that no item, entry of the trash or of the outbox, and no reservation
+    needs, in their order."""
+    rows = await connection.fetch(
+        "SELECT prefix FROM unnest($1::text[]) WITH ORDINALITY AS wanted (prefix, place)"
+        " WHERE NOT EXISTS (SELECT 1 FROM items WHERE stored_prefixes @> ARRAY[prefix])"
+        " AND NOT EXISTS (SELECT 1 FROM trash WHERE stored_prefixes @> ARRAY[prefix])"
+        " AND prefix NOT IN (SELECT unnest(prefixes) FROM removed_items)"
+        " AND prefix NOT IN"
+        "  (SELECT 'cubes/' || collection || '/' || item || '/' FROM removed_items"
+        "   UNION SELECT 'cubes/' || collection || '/' || item || '/' FROM reservations"
+        "   WHERE expires_at > now()"
+        # Even where its document does not say so.
+        "   UNION SELECT 'cubes/' || collection_id || '/' || id || '/' FROM items"
+        "   UNION SELECT 'raw/' || collection_id || '/'"
+        "    || coalesce(summary -> 'properties' ->> 'hsi:upload', '') || '/' FROM items)"
+        " ORDER BY place",
+        prefixes,
+    )
+    return [row["prefix"] for row in rows]
+
+
 async def remember_removed(
     connection: Connection, collection: str, item: str, prefixes: list[str]
 ) -> None:

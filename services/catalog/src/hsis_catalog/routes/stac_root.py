@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
+from hsis.contracts.sweep import Removal
 from hsis.service.postgres import transaction
 from hsis.service.tokens import ServiceCaller
 from hsis.service.urls import public_origin
@@ -47,6 +48,15 @@ async def stored_prefix(state: CatalogState, _: ServiceCaller, prefix: str) -> d
     `cubes/<collection>/<item>/`: these are not to be removed. For services."""
     async with transaction(state.pool) as connection:
         return {"used": await items.uses(connection, prefix)}
+
+
+@router.post("/unknown-prefixes", include_in_schema=False)
+async def unknown_prefixes(
+    state: CatalogState, _: ServiceCaller, removal: Removal
+) -> dict[str, list[str]]:
+    """Those of the prefixes that catalog knows nothing of. For services."""
+    async with transaction(state.pool) as connection:
+        return {"unknown": await items.unknown(connection, removal.prefixes)}
 
 
 @router.delete("/removed-items/{seq}", include_in_schema=False)
