@@ -30,15 +30,14 @@ def npy(values):
 
 
 async def sent_by_tus(ingest: Ingest, folder, **metadata):
-    tus = Tus(ingest.http, ingest.url, ingest.admin_token)
-    for path in sorted(folder.iterdir()):
-        content = path.read_bytes()
-        transfer = await tus.created(len(content), path.name, **metadata)
-        assert (await tus.send(transfer, 0, content)).status_code == 204
-        metadata.pop("calibration", None)  # said once, it holds for the group
-    upload = await upload_of(ingest, path.name)
-    async with served(ingest.app(worker_enabled=True)):
-        return await ingest.ended(upload)
+    async with served(ingest.app(worker_enabled=True, group_wait_s=1)) as url:
+        tus = Tus(ingest.http, url, ingest.admin_token)
+        for path in sorted(folder.iterdir()):
+            content = path.read_bytes()
+            transfer = await tus.created(len(content), path.name, **metadata)
+            assert (await tus.send(transfer, 0, content)).status_code == 204
+            metadata.pop("calibration", None)  # said once, it holds for the group
+        return await ingest.ended(await upload_of(ingest, path.name))
 
 
 async def stored_values(ingest: Ingest, item: str):
@@ -51,27 +50,33 @@ async def stored_values(ingest: Ingest, item: str):
     return await (await group.getitem("cube")).getitem(...)
 
 
-async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
+def capture(folder, name):
+    """A raw scene and its references, one element dead, written by spectral; its reflectance."""
     random = np.random.default_rng(11)
     frames = {
-        "DARKREF_leaf": random.integers(95, 105, (6, *SHAPE[1:])),
-        "WHITEREF_leaf": random.integers(3000, 3500, (4, *SHAPE[1:])),
-        "leaf": random.integers(200, 3000, SHAPE),
+        f"DARKREF_{name}": random.integers(95, 105, (6, *SHAPE[1:])),
+        f"WHITEREF_{name}": random.integers(3000, 3500, (4, *SHAPE[1:])),
+        name: random.integers(200, 3000, SHAPE),
     }
-    frames["WHITEREF_leaf"][:, 7, 5] = 0
-    for name, values in frames.items():
+    frames[f"WHITEREF_{name}"][:, 7, 5] = 0
+    for each, values in frames.items():
         spectral.envi.save_image(
-            str(tmp_path / f"{name}.hdr"), values.astype(np.uint16), ext=".raw", interleave="bil",
-            metadata={"tint": 4 if name == "WHITEREF_leaf" else 10},
+            str(folder / f"{each}.hdr"), values.astype(np.uint16), ext=".raw", interleave="bil",
+            metadata={"tint": 4 if each.startswith("WHITE") else 10},
         )  # fmt: skip
+    dark, white = (frames[f"{kind}_{name}"].mean(axis=0) for kind in ("DARKREF", "WHITEREF"))
+    expected = (frames[name] - dark) / (white - dark) * 4 / 10
+    expected[:, 7, 5] = (expected[:, 7, 4] + expected[:, 7, 6]) / 2
+    return expected.transpose(2, 0, 1)
+
+
+async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
+    expected = capture(tmp_path, "leaf")
     ended = await sent_by_tus(idle_ingest, tmp_path, group="leaf", calibration="reflectance")
     assert (ended.state, ended.error, ended.item) == (UploadState.SUCCEEDED, None, "leaf")
-    dark, white = (frames[name].mean(axis=0) for name in ("DARKREF_leaf", "WHITEREF_leaf"))
-    expected = (frames["leaf"] - dark) / (white - dark) * 4 / 10
-    expected[:, 7, 5] = (expected[:, 7, 4] + expected[:, 7, 6]) / 2
     stored = await stored_values(idle_ingest, "leaf")
     assert stored.dtype == np.float32
-    np.testing.assert_allclose(stored, expected.transpose(2, 0, 1), rtol=2e-6)
+    np.testing.assert_allclose(stored, expected, rtol=2e-6)
     item = await idle_ingest.catalog.item(COLLECTION, "leaf", token=idle_ingest.admin_token)
     assert item["properties"]["hsi:calibration"] == "reflectance"
     assert item["properties"]["hsi:exposure_ratio"] == pytest.approx(0.4)
@@ -85,7 +90,23 @@ async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
             f"cubes/{COLLECTION}/leaf/statistics.json", token=idle_ingest.admin_token
         )
     )
-    assert statistics["bands"][5]["mean"] == pytest.approx(expected[:, :, 5].mean())
+    assert statistics["bands"][5]["mean"] == pytest.approx(expected[5].mean())
+
+
+async def test_a_zipped_capture_is_one_scene(idle_ingest: Ingest, tmp_path):
+    """The references go with the scene, and the calibration with the archive's upload."""
+    expected = capture(tmp_path, "root")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        for path in sorted(tmp_path.iterdir()):
+            made.write(path, f"2024/capture/{path.name}")
+    files = {"session.zip": archive.getvalue()}
+    sent = await idle_ingest.send(COLLECTION, files, calibration="reflectance")
+    async with served(idle_ingest.app(worker_enabled=True)):
+        await idle_ingest.ended(sent)
+        scene = await idle_ingest.ended(await upload_of(idle_ingest, "DARKREF_root.raw"))
+    assert (scene.state, scene.error, scene.item) == (UploadState.SUCCEEDED, None, "root")
+    np.testing.assert_allclose(await stored_values(idle_ingest, "root"), expected, rtol=2e-6)
 
 
 async def test_a_calibration_that_is_unknown_is_refused(idle_ingest: Ingest):

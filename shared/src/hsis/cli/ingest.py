@@ -11,7 +11,7 @@ from hsis.cli.said import takes_metadata, told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.cli.upload import tell_end, wait_for
 from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import FileSource, IngestRequest, OnDuplicate
+from hsis.contracts.uploads import Calibration, FileSource, IngestRequest, OnDuplicate
 
 
 @takes_metadata
@@ -30,6 +30,10 @@ def ingest(
     columns: Annotated[
         int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
     ] = None,
+    calibration: Annotated[
+        Calibration,
+        typer.Option(help="`reflectance` of a raw scene by its WHITEREF_ and DARKREF_ files."),
+    ] = Calibration.NONE,
     on_duplicate: Annotated[
         OnDuplicate,
         typer.Option(help="Where an item of the same files is there: another one, or none."),
@@ -48,6 +52,7 @@ def ingest(
             variable=variable,
             rows=rows,
             columns=columns,
+            calibration=calibration,
             on_duplicate=on_duplicate,
             metadata=said,
         )

@@ -43,7 +43,9 @@ class ZipMembers:
         try:
             with zipfile.ZipFile(file) as archive:
                 self._members = {
-                    member.filename: member for member in archive.infolist() if not member.is_dir()
+                    member.filename: member
+                    for member in archive.infolist()
+                    if not member.filename.endswith("/")
                 }
         except (
             zipfile.BadZipFile,
