@@ -18,7 +18,7 @@ from hsis.service.app import create_service_app
 from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
-from hsis_ingest import correction_routes, ingest_routes, transfers, tus
+from hsis_ingest import correction_routes, forms, ingest_routes, transfers, tus
 from hsis_ingest.allocation import give_back_large_blocks
 from hsis_ingest.errors import PROBLEMS
 from hsis_ingest.fetching import Fetcher
@@ -59,12 +59,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             chosen.max_document_bytes,
             "HSIS_MAX_DOCUMENT_BYTES",
             streamed=frozenset({"PUT"}),
-            streams=tus.streams,
+            streams=lambda scope: tus.streams(scope) or forms.streams(scope),
         ),
     )
     app.add_middleware(tus.TusHeaders)
     app.include_router(tus.creation)  # first: it looks at the headers too
     app.include_router(tus.router)
+    app.include_router(forms.router)
     app.include_router(router)
     app.include_router(ingest_routes.router)
     app.include_router(maintenance)
@@ -86,6 +87,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> State:
         storage=StorageClient(own, settings.storage_proxy_url),
         access=CollectionAccess(catalog, settings.access_cache_s),
         queue_filled=asyncio.Event(),
+        forms=asyncio.Semaphore(settings.concurrent_forms),
         scrubs=asyncio.Semaphore(settings.concurrent_scrubs),
     )
 

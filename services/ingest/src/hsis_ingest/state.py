@@ -28,6 +28,7 @@ class State:
     access: CollectionAccess
     queue_filled: asyncio.Event
     scrubs: asyncio.Semaphore
+    forms: asyncio.Semaphore
     digests: Digests = field(default_factory=Digests)
     labelling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 

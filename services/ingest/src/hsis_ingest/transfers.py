@@ -3,22 +3,20 @@
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import asyncpg
-from pydantic import ValidationError
 
 from hsis.contracts.access import Caller, Role, Scope
 from hsis.contracts.blobs import raw_prefix, staging_prefix
-from hsis.contracts.uploads import DeclaredFile, UploadRequest, UploadState
+from hsis.contracts.uploads import UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
 from hsis.service.postgres import transaction
 from hsis_ingest import groups, repository, sending, transfer_repository, transfer_sweep, uploads
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.state import State
 from hsis_ingest.transfer_rows import NewTransfer, TransferKind, TransferRow
-from hsis_ingest.tus_headers import metadata_of
+from hsis_ingest.wanted import request_from
 
 LOOK_S = 0.2
 GIVE_WAY_S = 2.0
@@ -225,30 +223,8 @@ def request_of(new: NewFile) -> UploadRequest:
     values = new.values
     if "collection" not in values:
         raise InvalidInput("Upload-Metadata needs `collection` (or `upload`, one announced).")
-    fields: dict[str, Any] = {
-        key: values[key]
-        for key in (
-            "collection",
-            "id",
-            "axes",
-            "variable",
-            "rows",
-            "columns",
-            "calibration",
-            "on_duplicate",
-        )
-        if values.get(key)
-    }
-    said = metadata_of(values)
-    if said:
-        fields["metadata"] = said
-    try:
-        file = DeclaredFile(name=values["filename"], size=new.length)
-        return UploadRequest(files=[file], **fields)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(f"{where} in Upload-Metadata: {fault['msg']}.") from None
+    file = (values["filename"], new.length)
+    return request_from(values, [file], "Upload-Metadata")
 
 
 def _require_unconverted(upload: UploadRow) -> None:
