@@ -10,7 +10,7 @@ from tests.storage_proxy.conftest import Proxy
 async def test_a_client_that_falls_silent_is_told_so(
     make_proxy: Callable[..., Any], service_token: str
 ) -> None:
-    proxy: Proxy = await make_proxy(body_timeout_s=0.3)
+    proxy: Proxy = await make_proxy(body_timeout_s=0.8)
     host, port = proxy.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
@@ -25,8 +25,8 @@ async def test_a_client_that_falls_silent_is_told_so(
     assert proxy.files() == set()
 
     async def slow_but_steady() -> AsyncIterator[bytes]:
-        for _ in range(4):
-            await asyncio.sleep(0.15)  # together longer than the silence that is allowed
+        for _ in range(5):
+            await asyncio.sleep(0.2)  # together longer than the silence that is allowed
             yield b"x"
 
     assert (await proxy.put("raw/writing/u/steady", slow_but_steady())).status_code == 201

@@ -4,6 +4,7 @@ Parts are those of S3: from 1 in ascending order, at most 10,000, each but the l
 more.
 """
 
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -79,8 +80,8 @@ async def put_part(
     declared = _part_length(request, state)
     async with state.uploads.taken(prompt=True):
         pieces = body_of(request, declared, state.settings.body_timeout_s)
-        content = b"".join([piece async for piece in pieces])
-        return Part(etag=await state.store.put_part(key, upload, part, content))
+        async with aclosing(pieces):
+            return Part(etag=await state.store.stream_part(key, upload, part, pieces, declared))
 
 
 @router.delete("/{key:blob}", status_code=204, include_in_schema=False)

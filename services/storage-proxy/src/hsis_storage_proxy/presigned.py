@@ -122,10 +122,10 @@ def _time(header: str | None) -> datetime | None:
 
 
 @asynccontextmanager
-async def open_reads(
-    settings: Settings, s3: Any, connect_timeout_s: float
-) -> AsyncIterator[PresignedReads]:
-    """The reads of an S3 server, with their connections."""
+async def open_connections(
+    settings: Settings, connect_timeout_s: float
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Pooled connections to an S3 server, for presigned URLs."""
     tls = create_default_context()
     tls.load_verify_locations(get_cert_path(True))  # what botocore trusts
     async with aiohttp.ClientSession(
@@ -140,4 +140,4 @@ async def open_reads(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as http:
-        yield PresignedReads(s3, http)
+        yield http

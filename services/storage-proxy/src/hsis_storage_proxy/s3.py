@@ -10,12 +10,15 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from hsis.errors import NotFound, Unavailable
-from hsis_storage_proxy.presigned import PresignedReads, open_reads
+from hsis.errors import Conflict, NotFound, Unavailable
+from hsis_storage_proxy.presigned import PresignedReads, open_connections
 from hsis_storage_proxy.settings import Settings
+from hsis_storage_proxy.streamed import StreamedParts
 
 CONNECT_TIMEOUT_S = 5.0
 ATTEMPTS = 3
+# The last is of stores that write parts one after the other, such as rclone.
+_PART_FAULTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "NotImplemented"})
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 # botocore gives a body's broken connection as aiohttp's own error.
 _TRANSPORT_ERRORS = (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError)
@@ -23,11 +26,12 @@ _TRANSPORT_ERRORS = (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class S3:
-    """An S3 server: botocore's client for every operation, a quicker way for reads alone, and a
+    """An S3 server: botocore's client for every operation, quicker ways for reads and parts, and a
     client that only signs addresses that the server has for others, where it has any."""
 
     api: Any
     reads: PresignedReads
+    parts: StreamedParts
     outward: Any | None
 
 
@@ -61,11 +65,12 @@ async def open_s3(settings: Settings) -> AsyncIterator[S3]:
 
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(client(settings.s3_endpoint_url))
-        reads = await stack.enter_async_context(open_reads(settings, api, CONNECT_TIMEOUT_S))
+        http = await stack.enter_async_context(open_connections(settings, CONNECT_TIMEOUT_S))
         outward = None
         if settings.redirect_reads and settings.s3_public_endpoint_url is not None:
             outward = await stack.enter_async_context(client(settings.s3_public_endpoint_url))
-        yield S3(api, reads, outward)
+        parts = StreamedParts(api, http, settings.s3_timeout_s)
+        yield S3(api, PresignedReads(api, http), parts, outward)
 
 
 @contextmanager
@@ -79,6 +84,19 @@ def translated(key: str) -> Iterator[None]:
         raise Unavailable(f"The object store answered {error_code(error)}.") from error
     except _TRANSPORT_ERRORS as error:
         raise Unavailable(f"The object store does not answer ({type(error).__name__}).") from error
+
+
+@contextmanager
+def parts_translated(key: str) -> Iterator[None]:
+    """Tells what is wrong with an upload in parts."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) == "NoSuchUpload":
+            raise NotFound(f"There is no such upload in parts of {key!r}.") from error
+        if error_code(error) in _PART_FAULTS:
+            raise Conflict(f"The parts of {key!r} do not fit: {error_code(error)}.") from error
+        raise
 
 
 def error_code(error: ClientError) -> str:

@@ -1,7 +1,6 @@
 """Blobs in the bucket: single requests to S3 and what they mean."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 from botocore.exceptions import ClientError
 
@@ -10,13 +9,11 @@ from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.objects import OpenBlob, blob_of, metadata_of, quoted
 from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range
-from hsis_storage_proxy.s3 import S3, error_code, error_status, translated
+from hsis_storage_proxy.s3 import S3, error_code, error_status, parts_translated, translated
 
 LIST_LIMIT = 1000
 """S3's own limit of keys in one listing and in one removal."""
 LAST = "\U0010ffff"
-# The last is of stores that write parts one after the other, such as rclone.
-_PART_FAULTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "NotImplemented"})
 
 
 class BlobStore:
@@ -25,6 +22,7 @@ class BlobStore:
     def __init__(self, s3: S3, bucket: str) -> None:
         self._client = s3.api
         self._reads = s3.reads
+        self._parts = s3.parts
         self._outward = s3.outward
         self._bucket = bucket
 
@@ -231,17 +229,26 @@ class BlobStore:
         NotFound where the upload is gone; Conflict where the part is there with other bytes and
         the store cannot replace it.
         """
-        with translated(key), _parts_translated(key):
+        with translated(key), parts_translated(key):
             answer = await self._client.upload_part(
                 Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=content
             )
         return str(answer["ETag"])
 
+    async def stream_part(
+        self, key: str, upload: str, number: int, pieces: AsyncIterator[bytes], length: int
+    ) -> str:
+        """The same of `length` bytes that are still coming. Raises what `pieces` raises, and then
+        nothing was stored."""
+        place = {"Bucket": self._bucket, "Key": key, "UploadId": upload, "PartNumber": number}
+        with translated(key), parts_translated(key):
+            return await self._parts.put(place, pieces, length)
+
     async def complete_parts(self, key: str, upload: str, etags: list[str]) -> None:
         """Make the blob of the parts; only now is it visible. NotFound where the upload is gone,
         Conflict where the parts are others than these, or too small."""
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, start=1)]
-        with translated(key), _parts_translated(key):
+        with translated(key), parts_translated(key):
             await self._client.complete_multipart_upload(
                 Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
             )
@@ -271,19 +278,6 @@ class BlobStore:
         for entry in found:
             await self.abort_parts(key, entry["UploadId"])
         return len(found)
-
-
-@contextmanager
-def _parts_translated(key: str) -> Iterator[None]:
-    """Tells what is wrong with an upload in parts."""
-    try:
-        yield
-    except ClientError as error:
-        if error_code(error) == "NoSuchUpload":
-            raise NotFound(f"There is no such upload in parts of {key!r}.") from error
-        if error_code(error) in _PART_FAULTS:
-            raise Conflict(f"The parts of {key!r} do not fit: {error_code(error)}.") from error
-        raise
 
 
 def _range_header(wanted: WantedRange) -> str:
