@@ -284,6 +284,18 @@ def test_ingest_from_the_store(logged_in: None, tmp_path: Path) -> None:
     assert "not public" in refused.stderr
 
 
+def test_reflectance_of_a_capture(item: str, tmp_path: Path) -> None:
+    """Naming the scene is enough: its header and its references lie beside it."""
+    for name, counts in {"leaf": 60, "WHITEREF_leaf": 110, "DARKREF_leaf": 10}.items():
+        values = np.full((8, 9, 3), counts, np.uint16)
+        spectral.envi.save_image(str(tmp_path / f"{name}.hdr"), values, ext=".raw")
+    sent = ["upload", tmp_path / "leaf.raw", "--collection", COLLECTION, "--wait"]
+    upload = answer(*sent, "--calibration", "reflectance")
+    assert (upload["item"], upload["state"], len(upload["files"])) == ("leaf", "succeeded", 6)
+    spectrum = answer("spectrum", COLLECTION, "leaf", 4, 4)
+    assert (spectrum["values"], spectrum["unit"]) == ([0.5, 0.5, 0.5], "1")
+
+
 def test_labels(item: str, scene: DemoScene, tmp_path: Path) -> None:
     truth = np.zeros((40, 56), np.uint8)
     truth[3:9, 5:20] = 2
