@@ -1,18 +1,41 @@
 """HTTP of what ingest fetches by itself."""
 
+from pathlib import PurePosixPath
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 
-from hsis.contracts.uploads import IngestRequest, OriginalItem, Upload
+from hsis.contracts.scenes import scene_ids, scenes_of
+from hsis.contracts.uploads import (
+    FoundScene,
+    FoundScenes,
+    IngestRequest,
+    OriginalItem,
+    SceneNames,
+    Upload,
+)
 from hsis.service.tokens import OptionalCaller, RequiredCaller
 from hsis_ingest import ingesting
 from hsis_ingest.duplicates import items_with
 from hsis_ingest.state import AppState
 
 router = APIRouter(prefix="/ingest", tags=["uploads"])
+
+
+@router.post("/scenes")
+async def scenes(request: SceneNames) -> FoundScenes:
+    """Which files of a folder belong together, by their names: each scene is an upload."""
+    found, beside = scenes_of([PurePosixPath(name) for name in request.names])
+    ids = scene_ids(found, request.id)
+    return FoundScenes(
+        scenes=[
+            FoundScene(id=scene_id, names=[str(path) for path in scene])
+            for scene_id, scene in zip(ids, found, strict=True)
+        ],
+        beside=[str(path) for path in beside],
+    )
 
 
 class OriginalItems(BaseModel):

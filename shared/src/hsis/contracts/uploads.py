@@ -126,6 +126,31 @@ class OriginalItem(BaseModel):
     files: list[str] = Field(description="Names of the files that have it")
 
 
+class SceneNames(BaseModel):
+    """The files of a folder by their paths in it, with `/` between folders."""
+
+    names: list[Annotated[str, StringConstraints(min_length=1, max_length=4096)]] = Field(
+        max_length=100_000
+    )
+    id: ResourceId | None = Field(
+        default=None, description="Of the only scene, or what the ids of several begin with"
+    )
+
+
+class FoundScene(BaseModel):
+    """Files that make one cube, and the item id that is made of their names."""
+
+    id: str
+    names: list[str]
+
+
+class FoundScenes(BaseModel):
+    """The scenes of a folder, and the files that are of none."""
+
+    scenes: list[FoundScene]
+    beside: list[str]
+
+
 class ReceivedFile(BaseModel):
     """A file as far as it is stored."""
 

@@ -7,6 +7,7 @@ import { Cancelled, begun, forget, remember, sendFile } from "./transfer.js";
 const POLL_MS = 500;
 const STATES = {
   receiving: "Receiving",
+  fetching: "Being fetched",
   queued: "Waiting for the conversion",
   converting: "Converting",
   succeeded: "Done",
@@ -63,12 +64,30 @@ function showState(upload) {
   bar.classList.toggle("progress-bar-animated", !ended);
   bar.classList.toggle("bg-danger", upload.state === "failed");
   if (upload.state === "failed") showError(upload.error?.detail || "The file could not be converted.");
-  if (upload.state === "succeeded") {
+  if (upload.scenes?.length) showScenes(upload.collection, upload.scenes);
+  else if (upload.state === "succeeded") {
+    showDuplicates(upload.duplicate_of);
     $("open-item").href = path("items", upload.collection, upload.item);
     $("open-item").hidden = false;
     $("open-item").focus();
   }
   return ended;
+}
+
+function showDuplicates(items) {
+  if (!items?.length) return;
+  $("upload-note").textContent = `The same files as of ${items.join(", ")}; they are stored once.`;
+  $("upload-note").hidden = false;
+}
+
+/** How the scenes of a folder or an archive stand, each with its item once it is there. */
+function showScenes(collection, scenes) {
+  $("scenes").hidden = false;
+  $("scenes").replaceChildren(...scenes.map(({ item, state, error }) => {
+    const name = state === "succeeded" ? element("a", { href: path("items", collection, item) }, item) : item;
+    const why = state === "failed" ? error?.detail : STATES[state];
+    return element("li", { class: state === "failed" ? "text-danger" : "" }, name, `: ${why ?? state}`);
+  }));
 }
 
 async function follow(id) {
@@ -84,6 +103,8 @@ function reset() {
   $("conversion").hidden = true;
   $("upload-error").hidden = true;
   $("open-item").hidden = true;
+  $("scenes").hidden = true;
+  $("upload-note").hidden = true;
 }
 
 /** The upload that these very files were being sent to before the page was left, or a new one. */
@@ -98,8 +119,8 @@ async function announce(files, body) {
   return upload;
 }
 
-async function send(files) {
-  const body = requestBody(files);
+/** Announce an upload of the files, or find it again, and send them. */
+async function send(files, body) {
   const upload = await announce(files, body);
   try {
     for (const file of files) {
@@ -116,8 +137,43 @@ async function send(files) {
     throw error;
   }
   forget(files, body);
+  return upload;
+}
+
+async function sendCube(files) {
+  const upload = await send(files, requestBody(files));
   $("cancel").hidden = true;
   await follow(upload.id);
+}
+
+const inFolder = (file) => file.webkitRelativePath.split("/").slice(1).join("/");
+
+/** Upload each scene of a folder; one that fails does not keep the others from it. */
+async function sendFolder(files, tables) {
+  const found = new Map(files.map((file) => [inFolder(file), file]));
+  const id = $("id").value || null;
+  const { scenes } = await call("POST", "/ingest/scenes", { names: [...found.keys()], id });
+  if (!scenes.length) throw new Error("The folder has no file that could be a cube.");
+  const collection = $("collection").value;
+  const told = scenes.map(({ id: item }) => ({ item, state: "receiving" }));
+  for (const [place, { id: item, names }] of scenes.entries()) {
+    const own = [...names.map((name) => found.get(name)), ...tables];
+    showScenes(collection, told);
+    try {
+      told[place] = await send(own, { ...requestBody(own), id: item });
+    } catch (error) {
+      if (error instanceof Cancelled) throw error;
+      told[place] = { item, state: "failed", error: { detail: error.message } };
+    }
+  }
+  $("cancel").hidden = true;
+  const open = () => told.filter(({ state }) => state !== "succeeded" && state !== "failed");
+  while (open().length) {
+    for (const upload of open()) told[told.indexOf(upload)] = await get(path("uploads", upload.id));
+    showScenes(collection, told);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  showScenes(collection, told);
 }
 
 $("upload").addEventListener("submit", async (event) => {
@@ -127,7 +183,10 @@ $("upload").addEventListener("submit", async (event) => {
   $("start").disabled = true;
   $("cancel").hidden = false;
   try {
-    await send([...$("files").files, ...$("wavelengths-file").files]);
+    const [files, folder, tables] = ["files", "folder", "wavelengths-file"].map((name) => [...$(name).files]);
+    if (files.length && folder.length) throw new Error("Choose files of one cube, or a folder; not both.");
+    if (!files.length && !folder.length) throw new Error("Choose the files of a cube, or a folder.");
+    await (folder.length ? sendFolder(folder, tables) : sendCube([...files, ...tables]));
   } catch (error) {
     showError(error instanceof Cancelled ? "Cancelled." : error.message);
   } finally {

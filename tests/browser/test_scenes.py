@@ -1,0 +1,49 @@
+"""Folders and archives on the page of uploads: each scene becomes an item."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import Page, expect
+
+from tests.browser.test_main_job import log_in
+from tests.support.embedded import Embedded
+
+
+def write_scenes(folder: Path, *names: str) -> None:
+    for place, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.full((4, 5, 3), place))
+
+
+async def test_each_scene_of_a_folder_becomes_an_item(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    folder = tmp_path / "campaign"
+    write_scenes(folder, "monday/scan.npy", "tuesday/scan.npy")
+    (folder / "bad.npy").write_bytes(b"no array")
+    (folder / "notes.txt").write_text("beside")
+    await log_in(page, embedded, "/upload")
+    await page.get_by_label("Or a folder of scenes").set_input_files(folder)
+    await page.get_by_label("Collection").fill("browser-folder")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    scenes = page.locator("#scenes li")
+    await expect(scenes).to_have_count(3)
+    await expect(scenes.filter(has_text="Done")).to_have_count(2)
+    await expect(scenes.filter(has_text="bad: bad.npy")).to_have_count(1)
+    await page.get_by_role("link", name="tuesday-scan").click()
+    await page.wait_for_url("**/items/browser-folder/tuesday-scan")
+
+
+async def test_each_scene_of_an_archive_becomes_an_item(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    write_scenes(tmp_path / "scenes", "one.npy", "two.npy")
+    archive = shutil.make_archive(str(tmp_path / "both"), "zip", tmp_path / "scenes")
+    await log_in(page, embedded, "/upload")
+    await page.get_by_label("Files of one cube").set_input_files(archive)
+    await page.get_by_label("Collection").fill("browser-archive")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    await page.get_by_role("link", name="one").click()
+    await page.wait_for_url("**/items/browser-archive/one")
