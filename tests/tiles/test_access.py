@@ -15,7 +15,7 @@ from hsis_tiles import errors
 from tests.support.platform import service_app
 from tests.tiles.conftest import COLLECTION, Tiles
 
-ENDPOINTS = ("spectrum?x=0&y=0", "preview.png", "statistics")
+ENDPOINTS = ("spectrum?x=0&y=0", "preview.png", "statistics", "export?format=npy")
 
 
 @pytest.fixture(scope="module")

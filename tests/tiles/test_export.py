@@ -234,6 +234,15 @@ async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) ->
     file = await fetched(tiles, f"/cubes/{COLLECTION}/uploaded", tmp_path, "original")
     with zipfile.ZipFile(file) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == files
+    await tiles.catalog.create_collection(
+        {"id": "others", "description": "made by a test"}, token=tiles.admin_token
+    )
+    await tiles.catalog.create_item(
+        "others", item | {"id": "borrowed", "collection": "others"}, token=tiles.service_token
+    )
+    answer = await tiles.get("/cubes/others/borrowed/export", params={"format": "original"})
+    assert answer.status_code == 404
+    assert "scan.hdr is not of the collection others" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -310,11 +319,6 @@ async def test_a_broken_download_goes_on_and_an_unchanged_one_is_not_sent(
     )
     assert head.headers["Accept-Ranges"] == "none"
     assert int(head.headers["Content-Length"]) > BANDS * ROWS * COLUMNS * 2
-
-
-async def test_who_may_not_see_the_cube_gets_no_export(tiles: Tiles, scene: str) -> None:
-    answer = await tiles.http.get(f"{scene}/export", params={"format": "npy"})
-    assert answer.status_code == 401
 
 
 async def test_the_read_cube_is_not_kept_open_when_a_client_leaves(

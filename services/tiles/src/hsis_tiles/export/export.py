@@ -11,7 +11,7 @@ from typing import Any
 
 from hsis.clients.fetching import original_blobs
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import cube_prefix, statistics_key
+from hsis.contracts.blobs import collection_of_key, cube_prefix, statistics_key
 from hsis.contracts.exports import ArrayAxes, BboxCrs, ExportFormat, Interleave
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube, read_document
@@ -101,6 +101,9 @@ async def originals(
         )
     files = []
     for each in expected:
+        # Anyone may write an address into an item of theirs; what is read here is read for them.
+        if collection_of_key(each.key) != name.collection:
+            raise NotFound(f"{each.filename} is not of the collection {name.collection}.")
         blob = Blob(each.key, (await storage.head(each.key)).size)
         pieces = functools.partial(iter, (blob,))
         files.append(ExportFile(each.filename, "application/octet-stream", blob.length, pieces))
