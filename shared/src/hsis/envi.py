@@ -1,5 +1,6 @@
 """The text of ENVI headers: `key = value` lines and `key = { ... }` lists."""
 
+import re
 from collections.abc import Iterator
 
 from hsis.errors import InvalidInput
@@ -33,26 +34,51 @@ def parse_fields(text: str, name: str) -> dict[str, str]:
     file's, for messages. InvalidInput where the text does not begin with ENVI or a brace stays
     open.
     """
-    lines = iter(_joined(text.splitlines()))
-    if next(lines, "").strip() != MAGIC:
+    # Not by splitlines: what a Latin-1 text has as U+0085, or a form feed, ends no line.
+    lines = [*_joined(re.split(r"\r\n|\r|\n", text))]
+    if not lines or lines[0].strip() != MAGIC:
         raise InvalidInput(f"{name} does not begin with a line `ENVI`.")
     fields: dict[str, str] = {}
-    for line in lines:
+    place, balanced = 1, True
+    while place < len(lines):
+        line = lines[place]
+        place += 1
         if line.lstrip().startswith(";") or "=" not in line:
             continue
         key, _, value = line.partition("=")
         value = value.strip()
         if value.startswith("{"):
-            parts = [value]
-            while "}" not in parts[-1]:
-                following = next(lines, None)
-                if following is None:
-                    raise InvalidInput(f"{name}: the brace after `{key.strip()} =` stays open.")
-                if not following.lstrip().startswith(";"):
-                    parts.append(following)
-            value = "\n".join(parts)[1:].rpartition("}")[0].strip()
+            end, balanced = _closing_line(value, lines, place, balanced)
+            if end is None:
+                raise InvalidInput(f"{name}: the brace after `{key.strip()} =` stays open.")
+            more = [text for text in lines[place:end] if not text.lstrip().startswith(";")]
+            value = "\n".join([value, *more])[1:].rpartition("}")[0].strip()
+            place = end
         fields[" ".join(key.lower().split())] = value
     return fields
+
+
+def _closing_line(
+    value: str, lines: list[str], place: int, balanced: bool
+) -> tuple[int | None, bool]:
+    """One more than the line that closes the first brace of a value, which goes on at `place`;
+    None where none does.
+
+    Texts may hold braces of their own: where the header's are `balanced`, it is the line where all
+    are closed, else the first with a closing one. The answer's second part is what holds of the
+    lists behind: looking to the end of the file for each of them could take hours.
+    """
+    depth, first, number, line = 0, None, place, value
+    while True:
+        if number == place or not line.lstrip().startswith(";"):
+            depth += line.count("{") - line.count("}")
+            if first is None and "}" in line:
+                first = number
+            if depth <= 0 or (first is not None and not balanced):
+                return number, balanced
+        if number == len(lines):
+            return first, False
+        line, number = lines[number], number + 1
 
 
 def listed(value: str) -> list[str]:
