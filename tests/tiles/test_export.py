@@ -234,6 +234,14 @@ async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) ->
     file = await fetched(tiles, f"/cubes/{COLLECTION}/uploaded", tmp_path, "original")
     with zipfile.ZipFile(file) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == files
+    del item["assets"]["original-0"]
+    await tiles.catalog.create_item(
+        COLLECTION, item | {"id": "one-file"}, token=tiles.service_token
+    )
+    query = {"params": {"format": "original"}, "headers": {"Range": "bytes=1000-"}}
+    answer = await tiles.get(f"/cubes/{COLLECTION}/one-file/export", **query)
+    assert (answer.status_code, answer.content) == (206, files["scan ü.raw"][1000:])
+    assert "filename*=UTF-8''scan%20%C3%BC.raw" in answer.headers["Content-Disposition"]
     await tiles.catalog.create_collection(
         {"id": "others", "description": "made by a test"}, token=tiles.admin_token
     )
@@ -242,7 +250,7 @@ async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) ->
     )
     answer = await tiles.get("/cubes/others/borrowed/export", params={"format": "original"})
     assert answer.status_code == 404
-    assert "scan.hdr is not of the collection others" in answer.json()["detail"]
+    assert "scan ü.raw is not of the collection others" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

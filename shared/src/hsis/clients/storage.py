@@ -44,9 +44,12 @@ class StorageClient(BaseClient):
             return response.content[start : start + length]
         return response.content
 
-    async def stream(self, key: str, *, token: str | None = None) -> AsyncGenerator[bytes, None]:
-        """The blob's bytes in pieces."""
-        async with self._stream("GET", _path(key), token=token) as response:
+    async def stream(
+        self, key: str, *, start: int = 0, token: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The blob's bytes from offset `start`, which must lie in it, in pieces."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        async with self._stream("GET", _path(key), token=token, headers=headers) as response:
             async for piece in response.aiter_bytes(CHUNK_BYTES):
                 yield piece
 

@@ -20,8 +20,8 @@ T = TypeVar("T")
 class BlobStreamer(Protocol):
     """Where whole blobs come from: `hsis.clients.storage.StorageClient` is one."""
 
-    def stream(self, key: str) -> AsyncGenerator[bytes, None]:
-        """The blob's bytes in pieces."""
+    def stream(self, key: str, *, start: int) -> AsyncGenerator[bytes, None]:
+        """The blob's bytes from offset `start`, in pieces."""
         ...
 
 
@@ -147,13 +147,12 @@ async def _load(piece: Piece, cube: StoredCube | None, executor: Executor) -> By
 
 async def _blob_content(blob: Blob, blobs: BlobStreamer, start: int) -> AsyncGenerator[bytes, None]:
     """The bytes of a blob from `start`; Unavailable where it is not as long as it was."""
-    count = 0
-    async with aclosing(blobs.stream(blob.key)) as parts:
+    left = blob.length - start
+    async with aclosing(blobs.stream(blob.key, start=start)) as parts:
         async for part in parts:
-            before, count = count, count + len(part)
-            if count > blob.length:
+            left -= len(part)
+            if left < 0:
                 break
-            if count > start:
-                yield part[max(0, start - before) :]
-    if count != blob.length:
+            yield part
+    if left != 0:
         raise Unavailable(f"{blob.key} was replaced while it was sent.")
