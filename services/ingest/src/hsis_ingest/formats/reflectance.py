@@ -51,8 +51,9 @@ class ReflectanceSource:
         self._dark = _mean(dark)
         under_white = self._dark if white_dark is None else _mean(white_dark)
         bright = _mean(white) - under_white
-        self._span = bright if ratio is None else bright / ratio[:, None]
-        dead = ~(np.isfinite(self._span) & np.isfinite(self._dark) & (bright > 0))
+        with np.errstate(all="ignore"):  # an exposure may be absurd
+            self._span = bright if ratio is None else bright / ratio[:, None]
+        dead = ~(np.isfinite(self._span) & np.isfinite(self._dark) & (self._span > 0))
         _check_bright(dead, white, dark)
         self._span[dead] = np.nan
         self._repairs = repair.planned(dead)
