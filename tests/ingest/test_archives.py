@@ -10,12 +10,15 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hsis_ingest.archives.members import Limits
 from hsis_ingest.archives.opening import open_archive
 from hsis_ingest.errors import (
     ArchiveTooLarge,
     EncryptedArchive,
+    InputFault,
     NestedArchive,
     TruncatedFile,
     UnsafeArchive,
@@ -228,3 +231,29 @@ def test_damage_is_told_and_nothing_else(kind: str):
             continue
         # Blocks of zeros at the end of a tar may be missing.
         assert found is None or found.items() <= FILES.items()
+
+
+SMALL = {"d/a.hdr": b"ENVI", "d/a.raw": bytes(range(200)), "n" * 120 + ".npy": b"y" * 600}
+MADE = {
+    "zip": zipped(SMALL),
+    "tar": tarred(SMALL),
+    "gnu": tarred(SMALL, form=tarfile.GNU_FORMAT),
+    "tgz": tarred(SMALL, "w:gz"),
+}
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(MADE)),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
+    front=st.booleans(),
+)
+def test_bytes_that_are_others_raise_nothing_unforeseen(kind, edits, front):
+    content = bytearray(MADE[kind])
+    reach = min(len(content), 2600) if front else len(content)
+    for place, value in edits:
+        content[int(place * (reach - 1))] = value
+    with suppress(InputFault):
+        archive = opened(bytes(content))
+        if archive is not None:
+            read(archive)

@@ -65,19 +65,21 @@ class ZipArchive:
         """See members.Archive."""
         for member in self.members:
             if member.path in wanted:
+                where = f"{self._name}: {member.path}"
                 try:
-                    with self._zip.open(self._infos[member.path]) as content:
-                        yield member, _Checked(content, f"{self._name}: {member.path}")
-                except zipfile.BadZipFile as error:
-                    raise TruncatedFile(f"{self._name}: {member.path} is damaged.") from error
+                    content = self._zip.open(self._infos[member.path])
+                except (*DAMAGE, NotImplementedError, RuntimeError) as error:
+                    raise TruncatedFile(f"{where} is damaged: {error}.") from error
+                with content:
+                    yield member, _Checked(content, where)
 
     def _checked(self, infos: Sequence[zipfile.ZipInfo], checks: Checks) -> list[Member]:
         members = []
         for info in infos:
             checks.count()
+            checks.path(info.orig_filename)
             self._check_kind(info)
             if info.is_dir():
-                checks.path(info.orig_filename)
                 continue
             member = checks.take(info.orig_filename, info.file_size)
             self._infos[member.path] = info
