@@ -13,6 +13,7 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import cube_prefix
 from hsis.cube import layout
+from hsis.cube.acquisition import Acquisition
 from hsis.cube.shard import encode_shard
 from hsis.cube.stac import ItemParts, item_document
 from hsis.cube.statistics import StatisticsCollector
@@ -42,7 +43,12 @@ class Tiles:
         await self.storage.put(key, content, content_type=kind, token=self.service_token)
 
     async def store(
-        self, item: str, values: NDArray[Any], collection: str = COLLECTION, **description: Any
+        self,
+        item: str,
+        values: NDArray[Any],
+        collection: str = COLLECTION,
+        acquisition: Acquisition | None = None,
+        **description: Any,
     ) -> str:
         """Write the cube (band, y, x), register it, and answer its path at tiles."""
         info = layout.CubeInfo(values.shape, values.dtype, **description)
@@ -54,7 +60,7 @@ class Tiles:
             content = encode_shard(values[parts], layout.shard_shape(info.shape))
             await self.put(prefix + layout.shard_key(index), content, "application/octet-stream")
         await write_overviews(_Reads(self), self.put, prefix, info, None)
-        await write_documents(self.put, collection, item, info, statistics.result())
+        await write_documents(self.put, collection, item, info, statistics.result(), acquisition)
         parts_of_item = ItemParts(collection, item, info, None, None, datetime.now(UTC))
         await self.catalog.create_item(
             collection, item_document(parts_of_item), token=self.service_token

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import zarr
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from hsis.cube.acquisition import Acquisition
 from tests.hsis_cube.blobs import random_values
 from tests.tiles.conftest import COLLECTION, Tiles
 
@@ -36,6 +38,12 @@ DESCRIPTION: dict[str, Any] = {
     "crs_wkt": CRS.from_epsg(32633).to_wkt(),
     "transform": (30.0, 0.0, 500_000.0, 0.0, -30.0, 5_000_000.0),
 }
+ACQUISITION = Acquisition(
+    acquired_at=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
+    sensor="Spectrometer, 2nd",
+    properties={"lab:plot": 7},
+)
+ACQUIRED_AT = "2024-05-06T07:08:09Z"
 PART = {"bands": "3:20,30", "window": "10,20,513,290"}
 PART_BANDS = [*range(2, 20), 29]
 PART_TRANSFORM = (30.0, 0.0, 500_300.0, 0.0, -30.0, 4_999_400.0)
@@ -50,7 +58,7 @@ def source() -> NDArray[np.int16]:
 @pytest.fixture(scope="module")
 async def scene(tiles: Tiles, source: NDArray[np.int16]) -> str:
     """The path of a cube with everything that a description has, and an overview."""
-    return await tiles.store("scene", source, **DESCRIPTION)
+    return await tiles.store("scene", source, acquisition=ACQUISITION, **DESCRIPTION)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,8 @@ async def test_envi(
     image = spectral.open_image(str(tmp_path / "scene.hdr"))
     assert np.array_equal(image.open_memmap(interleave="bsq"), part)
     assert image.metadata["interleave"] == interleave
+    assert image.metadata["acquisition time"] == ACQUIRED_AT
+    assert image.metadata["sensor type"] == "Spectrometer; 2nd"
     wavelengths = [DESCRIPTION["wavelengths_nm"][band] for band in PART_BANDS]
     assert image.bands.centers == wavelengths
     assert image.bands.bandwidths == [DESCRIPTION["fwhm_nm"][band] for band in PART_BANDS]
@@ -111,6 +121,9 @@ async def test_geotiff(
         assert tuple(dataset.transform)[:6] == DESCRIPTION["transform"]
         assert dataset.nodata == -9999
         assert dataset.descriptions == NAMES
+        assert dataset.tags()["start_time"] == ACQUIRED_AT
+        assert dataset.tags()["instrument"] == "Spectrometer, 2nd"
+        assert dataset.tags()["properties"] == '{"lab:plot": 7}'
         assert set(dataset.scales) == {1e-4}
         assert set(dataset.offsets) == {-0.1}
         assert set(dataset.units) == {DESCRIPTION["unit"]}
@@ -165,6 +178,8 @@ async def test_netcdf(tiles: Tiles, scene: str, part: NDArray[Any], tmp_path: Pa
         assert (cube._FillValue, cube.scale_factor, cube.add_offset) == (-9999, 1e-4, -0.1)
         assert cube.units == DESCRIPTION["unit"]
     with xarray.open_dataset(file, decode_coords="all") as dataset:
+        assert dataset.attrs["time_coverage_start"] == ACQUIRED_AT
+        assert dataset.attrs["instrument"] == "Spectrometer, 2nd"
         physical = np.where(part == -9999, np.nan, part * 1e-4 - 0.1)
         assert np.allclose(dataset["cube"].values, physical, rtol=1e-6, equal_nan=True)
         expected = [DESCRIPTION["wavelengths_nm"][band] for band in PART_BANDS]
@@ -194,6 +209,7 @@ async def test_npy_and_matlab(
     assert matlab["nodata"].item() == -9999
     assert matlab["scale"].item() == 1e-4
     assert matlab["transform"].ravel().tolist() == list(PART_TRANSFORM)
+    assert matlab["time_coverage_start"].item() == ACQUIRED_AT
     assert matlab["unit"].item() == DESCRIPTION["unit"]
     assert matlab["crs_wkt"].item() == DESCRIPTION["crs_wkt"]
 
@@ -215,6 +231,8 @@ async def test_zarr_is_the_stored_store_or_one_of_the_part(
         assert dataset["fwhm_nm"].values.tolist() == expected
         assert dataset["x"].values[0] == 500_315.0
         assert dataset["cube"].attrs["nodata"] == -9999
+        assert dataset.attrs["time_coverage_start"] == ACQUIRED_AT
+        assert dataset.attrs["properties"] == {"lab:plot": 7}
 
 
 async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from hsis_tiles.answers import LongAnswer, UnsatisfiableRange, parse_range
 from hsis_tiles.cubes import CubeName
 from hsis_tiles.errors import DamagedCube, TooManyExports
 from hsis_tiles.export import export as exports
-from hsis_tiles.export.export import Export, Wanted
+from hsis_tiles.export.answer import Export
+from hsis_tiles.export.export import Wanted
 from hsis_tiles.export.selection import BANDS_RULE, BBOX_RULE, WINDOW_RULE
 from hsis_tiles.routes import Collection, IfNoneMatch, Item, StateOf, is_unchanged
 from hsis_tiles.state import State

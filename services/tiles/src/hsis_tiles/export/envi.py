@@ -12,6 +12,7 @@ from rasterio.errors import CRSError
 
 from hsis.cube.layout import CubeInfo, Transform
 from hsis_tiles.errors import UnsupportedExport
+from hsis_tiles.export.attributes import ACQUIRED_AT, INSTRUMENT, NO_TEXTS, Texts
 from hsis_tiles.export.blocks import ExportFile, array_blocks, literal
 from hsis_tiles.export.selection import Selection
 
@@ -27,7 +28,13 @@ MEDIA_TYPE = "application/octet-stream"
 
 
 def envi_files(
-    name: str, info: CubeInfo, chosen: Selection, *, interleave: str, max_bytes: int
+    name: str,
+    info: CubeInfo,
+    chosen: Selection,
+    *,
+    interleave: str,
+    max_bytes: int,
+    attributes: Texts = NO_TEXTS,
 ) -> list[ExportFile]:
     """The header and the data of a selection that `info` describes.
 
@@ -39,7 +46,7 @@ def envi_files(
             f"ENVI has no data type for {info.dtype.name}; it has {', '.join(DATA_TYPES)}. "
             "GeoTIFF, NetCDF, NumPy, MATLAB and Zarr hold it."
         )
-    header = "\n".join(["ENVI", *_fields(name, info, code, interleave)]) + "\n"
+    header = "\n".join(["ENVI", *_fields(name, info, code, interleave, attributes)]) + "\n"
     dtype = info.dtype.newbyteorder("<")
     axes = INTERLEAVES[interleave]
     data = ExportFile(
@@ -51,7 +58,9 @@ def envi_files(
     return [literal(f"{name}.hdr", "text/plain; charset=utf-8", header.encode()), data]
 
 
-def _fields(name: str, info: CubeInfo, code: int, interleave: str) -> Iterable[str]:
+def _fields(
+    name: str, info: CubeInfo, code: int, interleave: str, attributes: Texts
+) -> Iterable[str]:
     bands, rows, columns = info.shape
     classified = bool(info.classes) and bands == 1
     yield f"description = {{{_safe(name)}}}"
@@ -63,6 +72,10 @@ def _fields(name: str, info: CubeInfo, code: int, interleave: str) -> Iterable[s
     yield f"data type = {code}"
     yield f"interleave = {interleave}"
     yield "byte order = 0"
+    if ACQUIRED_AT in attributes:
+        yield f"acquisition time = {_safe(attributes[ACQUIRED_AT])}"
+    if INSTRUMENT in attributes:
+        yield f"sensor type = {_safe(attributes[INSTRUMENT])}"
     if info.nodata is not None:
         yield f"data ignore value = {_number(info.nodata)}"
     if (info.scale, info.offset) != (1.0, 0.0):

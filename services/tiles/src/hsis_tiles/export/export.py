@@ -3,10 +3,9 @@
 import asyncio
 import functools
 import math
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from hsis.clients.fetching import original_blobs
@@ -18,12 +17,12 @@ from hsis.cube.reader import StoredCube, read_document
 from hsis.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from hsis_tiles.cubes import CubeName
 from hsis_tiles.export import envi, matlab, matlab73, netcdf, npy, tiff, zipped
+from hsis_tiles.export.answer import Export, archive_of, moment_of, plain
+from hsis_tiles.export.attributes import as_texts, scene_attributes
 from hsis_tiles.export.blocks import Blob, ExportFile
 from hsis_tiles.export.selection import Selection, describe, select
 from hsis_tiles.export.stream import (
     Bytes,
-    content_of,
-    first_bytes,
     one_ahead,
     small_parts,
     when_unchanged,
@@ -62,18 +61,6 @@ class Limits:
         return self.memory_bytes // BLOCKS_IN_MEMORY
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
-    """An answer: `content(start, stop)` makes its bytes, those from `start` on or up to `stop` only
-    where it is `seekable`. `length` is None where it depends on how well values compress."""
-
-    filename: str
-    media_type: str
-    length: int | None
-    seekable: bool
-    content: Callable[[int, int | None], AsyncGenerator[Bytes, None]]
-
-
 def check(wanted: Wanted) -> None:
     """InvalidInput where parts of a request do not go together."""
     parts = [name for name in ("bands", "window", "bbox") if getattr(wanted, name)]
@@ -109,8 +96,8 @@ async def originals(
         files.append(ExportFile(each.filename, "application/octet-stream", blob.length, pieces))
     _check_size(sum(file.length for file in files), limits)
     if len(files) == 1:
-        return _plain(files[0], None, storage, executor)
-    return _archive(f"{name.item}.original.zip", files, name, None, storage, executor)
+        return plain(files[0], None, storage, executor)
+    return archive_of(f"{name.item}.original.zip", files, name, None, storage, executor)
 
 
 async def of_cube(
@@ -136,18 +123,19 @@ async def of_cube(
         lonlat=wanted.bbox_crs is BboxCrs.LONLAT,
     )
     info = describe(cube.info, chosen)
+    attributes = scene_attributes(before[0], whole=chosen.is_whole(cube.info))
     _check_size(math.prod(info.shape) * info.dtype.itemsize, limits)
     if wanted.format is ExportFormat.ZARR:
-        export = await _zarr(name, cube, info, chosen, storage, executor, limits)
+        export = await _zarr(name, cube, info, chosen, attributes, storage, executor, limits)
     else:
         files = await asyncio.get_running_loop().run_in_executor(
-            executor, _files, wanted, name.item, cube.info, info, chosen, limits
+            executor, _files, wanted, name.item, cube.info, info, chosen, attributes, limits
         )
         if len(files) == 1:
-            export = _plain(files[0], cube, storage, executor)
+            export = plain(files[0], cube, storage, executor)
         else:
             title = f"{name.item}.{wanted.format}.zip"
-            export = _archive(title, files, name, cube, storage, executor)
+            export = archive_of(title, files, name, cube, storage, executor)
 
     async def unchanged() -> None:
         if await _documents(storage, name) != before:
@@ -177,25 +165,44 @@ def _check_size(count: int, limits: Limits) -> None:
 
 
 def _files(
-    wanted: Wanted, title: str, whole: CubeInfo, info: CubeInfo, chosen: Selection, limits: Limits
+    wanted: Wanted,
+    title: str,
+    whole: CubeInfo,
+    info: CubeInfo,
+    chosen: Selection,
+    attributes: Mapping[str, Any],
+    limits: Limits,
 ) -> list[ExportFile]:
     """The files of a format: laid out, and not read yet."""
     most = limits.block_bytes
     axes = wanted.axes or ArrayAxes.YXB
+    texts = as_texts(attributes)
     match wanted.format:
         case ExportFormat.ENVI:
             interleave = wanted.interleave or Interleave.BSQ
-            return envi.envi_files(title, info, chosen, interleave=interleave, max_bytes=most)
+            return envi.envi_files(
+                title, info, chosen, interleave=interleave, max_bytes=most, attributes=texts
+            )
         case ExportFormat.GEOTIFF | ExportFormat.COG:
             overviews = wanted.format is ExportFormat.COG
-            return [tiff.tiff_file(title, whole, info, chosen, overviews=overviews, max_bytes=most)]
+            return [
+                tiff.tiff_file(
+                    title,
+                    whole,
+                    info,
+                    chosen,
+                    overviews=overviews,
+                    max_bytes=most,
+                    attributes=texts,
+                )
+            ]
         case ExportFormat.NETCDF:
-            return [netcdf.netcdf_file(title, info, chosen, max_bytes=most)]
+            return [netcdf.netcdf_file(title, info, chosen, max_bytes=most, attributes=attributes)]
         case ExportFormat.NPY:
             return [npy.npy_file(title, info, chosen, axes=axes, max_bytes=most)]
         case ExportFormat.MAT:
             write = matlab.mat_file if matlab.fits(info) else matlab73.mat73_file
-            return [write(title, info, chosen, axes=axes, max_bytes=most)]
+            return [write(title, info, chosen, axes=axes, max_bytes=most, attributes=texts)]
     raise AssertionError(f"{wanted.format} is no format of files")
 
 
@@ -204,6 +211,7 @@ async def _zarr(
     cube: StoredCube,
     info: CubeInfo,
     chosen: Selection,
+    attributes: Mapping[str, Any],
     storage: StorageClient,
     executor: Executor,
     limits: Limits,
@@ -221,10 +229,12 @@ async def _zarr(
             )
             async for blob in storage.list(prefix)
         ]
-        return _archive(title, files, name, cube, storage, executor)
+        return archive_of(title, files, name, cube, storage, executor)
 
     async def members() -> AsyncGenerator[zipped.Member, None]:
-        objects = store_of_part(cube, info, chosen, executor, max_bytes=limits.block_bytes)
+        objects = store_of_part(
+            cube, info, chosen, executor, max_bytes=limits.block_bytes, attributes=attributes
+        )
         async for key, content in one_ahead(objects):
             yield zipped.Member(key, len(content), functools.partial(_once, content))
 
@@ -233,56 +243,9 @@ async def _zarr(
         zipped.MEDIA_TYPE,
         None,
         False,
-        lambda *_: zipped.archive(members(), executor, _moment(name)),
+        lambda *_: zipped.archive(members(), executor, moment_of(name)),
     )
-
-
-def _plain(
-    file: ExportFile, cube: StoredCube | None, storage: StorageClient, executor: Executor
-) -> Export:
-    def content(start: int, stop: int | None) -> AsyncGenerator[Bytes, None]:
-        made = content_of(file.pieces(), cube, storage, executor, skip=start)
-        return made if stop is None else first_bytes(made, stop - start)
-
-    return Export(file.name, file.media_type, file.length, True, content)
-
-
-def _archive(
-    title: str,
-    files: Sequence[ExportFile],
-    name: CubeName,
-    cube: StoredCube | None,
-    storage: StorageClient,
-    executor: Executor,
-) -> Export:
-    async def members() -> AsyncGenerator[zipped.Member, None]:
-        for file in files:
-            made = functools.partial(_content, file, cube, storage, executor)
-            yield zipped.Member(file.name, file.length, made)
-
-    sizes: Iterable[tuple[str, int]] = ((file.name, file.length) for file in files)
-    return Export(
-        title,
-        zipped.MEDIA_TYPE,
-        zipped.archive_length(sizes),
-        False,
-        lambda *_: zipped.archive(members(), executor, _moment(name)),
-    )
-
-
-def _content(
-    file: ExportFile, cube: StoredCube | None, storage: StorageClient, executor: Executor
-) -> AsyncGenerator[Bytes, None]:
-    return content_of(file.pieces(), cube, storage, executor)
 
 
 async def _once(content: bytes) -> AsyncGenerator[Bytes, None]:
     yield content
-
-
-def _moment(name: CubeName) -> datetime:
-    """When the item changed last: an export of the same state is the same bytes."""
-    try:
-        return datetime.fromisoformat(name.updated.replace("Z", "+00:00"))
-    except ValueError:
-        return zipped.EARLIEST

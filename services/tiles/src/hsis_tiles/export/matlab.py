@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsis.cube.layout import CubeInfo
+from hsis_tiles.export.attributes import NO_TEXTS, Texts
 from hsis_tiles.export.blocks import ExportFile, Piece, array_blocks
 from hsis_tiles.export.selection import Selection
 
@@ -32,7 +33,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-def described(info: CubeInfo) -> dict[str, NDArray[Any] | str]:
+def described(info: CubeInfo, attributes: Texts) -> dict[str, NDArray[Any] | str]:
     """What is written beside the cube, by the name of its variable."""
     found: dict[str, NDArray[Any] | str] = {
         "scale": np.array([[info.scale]]),
@@ -53,7 +54,7 @@ def described(info: CubeInfo) -> dict[str, NDArray[Any] | str]:
         found["transform"] = np.array([info.transform])
     if info.crs_wkt is not None:
         found["crs_wkt"] = info.crs_wkt
-    return found
+    return found | dict(attributes)
 
 
 def fits(info: CubeInfo) -> bool:
@@ -62,12 +63,19 @@ def fits(info: CubeInfo) -> bool:
 
 
 def mat_file(
-    name: str, info: CubeInfo, chosen: Selection, *, axes: str, max_bytes: int
+    name: str,
+    info: CubeInfo,
+    chosen: Selection,
+    *,
+    axes: str,
+    max_bytes: int,
+    attributes: Texts = NO_TEXTS,
 ) -> ExportFile:
     """The cube, which must fit, as the variable `cube` with axes `axes` (`yxb` or `byx`)."""
     real = _real(info.dtype)
     count = math.prod(info.shape) * real.itemsize
-    head = _HEADER + b"".join(_variable(key, value) for key, value in described(info).items())
+    beside = described(info, attributes)
+    head = _HEADER + b"".join(_variable(key, value) for key, value in beside.items())
     head += _cube_header(info, axes)
     tag = _tag(_TYPES[real.name][1], count)
     padding = bytes(-count % 8)

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from hsis.cube.layout import CubeInfo
+from hsis_tiles.export.attributes import NO_TEXTS, Texts
 from hsis_tiles.export.blocks import ExportFile
 from hsis_tiles.export.hdf5 import hdf5_file
 from hsis_tiles.export.matlab import FILE_AXES, MEDIA_TYPE, VARIABLE, described
@@ -23,7 +24,13 @@ _CLASSES = {"float64": "double", "float32": "single"}
 
 
 def mat73_file(
-    name: str, info: CubeInfo, chosen: Selection, *, axes: str, max_bytes: int
+    name: str,
+    info: CubeInfo,
+    chosen: Selection,
+    *,
+    axes: str,
+    max_bytes: int,
+    attributes: Texts = NO_TEXTS,
 ) -> ExportFile:
     """The cube as the variable `cube` with axes `axes` (`yxb` or `byx`), and what describes it."""
     order = FILE_AXES[axes]
@@ -35,7 +42,7 @@ def mat73_file(
         stored_type = np.dtype([("real", half), ("imag", half)])
 
     def write(file: h5py.File, array: Callable[[str], h5py.Dataset]) -> None:
-        for key, value in described(info).items():
+        for key, value in described(info, attributes).items():
             if isinstance(value, str):
                 units = np.frombuffer(value.encode("utf-16-le"), "<u2").reshape(-1, 1)
                 _set_class(file.create_dataset(key, data=units), "char")

@@ -2,7 +2,7 @@
 ("NetCDF-4 Format Specification"): dimensions are HDF5 dimension scales.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
@@ -14,6 +14,7 @@ from rasterio.errors import CRSError
 from hsis.cube.classes import cf_attributes
 from hsis.cube.layout import INNER_CHUNK, CubeInfo
 from hsis_tiles.errors import UnsupportedExport
+from hsis_tiles.export.attributes import NO_TEXTS, as_texts
 from hsis_tiles.export.blocks import ExportFile, even_step
 from hsis_tiles.export.hdf5 import hdf5_file
 from hsis_tiles.export.selection import Selection
@@ -25,7 +26,14 @@ _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable.%10d"
 """The name that the netCDF library gives a dimension without coordinates."""
 
 
-def netcdf_file(name: str, info: CubeInfo, chosen: Selection, *, max_bytes: int) -> ExportFile:
+def netcdf_file(
+    name: str,
+    info: CubeInfo,
+    chosen: Selection,
+    *,
+    max_bytes: int,
+    attributes: Mapping[str, Any] = NO_TEXTS,
+) -> ExportFile:
     """The variable `cube` (band, y, x), with its coordinates.
 
     UnsupportedExport for complex values, which netCDF has not.
@@ -37,8 +45,11 @@ def netcdf_file(name: str, info: CubeInfo, chosen: Selection, *, max_bytes: int)
         )
 
     def write(file: h5py.File, array: Callable[[str], h5py.Dataset]) -> None:
-        file.attrs["Conventions"] = _text("CF-1.12")
+        file.attrs["Conventions"] = _text("CF-1.12, ACDD-1.3")
         file.attrs["title"] = _text(name)
+        for key, value in attributes.items():
+            number = isinstance(value, float | int)
+            file.attrs[key] = np.float64(value) if number else _text(as_texts({key: value})[key])
         scales = _dimensions(file, info)
         beside = _beside(file, info)
         cube = array(VARIABLE)

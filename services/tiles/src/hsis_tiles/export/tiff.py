@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from hsis.cube import layout
 from hsis.cube.layout import CubeInfo
 from hsis_tiles.errors import UnsupportedExport
+from hsis_tiles.export.attributes import NO_TEXTS, Texts
 from hsis_tiles.export.blocks import (
     Block,
     ExportFile,
@@ -127,6 +128,7 @@ def tiff_file(
     *,
     overviews: bool,
     max_bytes: int,
+    attributes: Texts = NO_TEXTS,
 ) -> ExportFile:
     """A selection of the cube `whole`, that `info` describes, as a TIFF of tiles band by band.
 
@@ -143,7 +145,7 @@ def tiff_file(
             _image(of_overview(whole, chosen, factor), factor, dtype.itemsize)
             for factor in layout.overview_factors(info.shape)
         ]
-    tags = template_tags(info)
+    tags = template_tags(info, attributes)
     data_bytes = sum(image.data_bytes for image in images)
     for big in (False, True):
         header_bytes = len(_header(images, tags, big=big, starts=[0] * len(images)))

@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 
 from hsis.cube.layout import CubeInfo
 from hsis_tiles.errors import UnsupportedExport
+from hsis_tiles.export.attributes import ACQUIRED_AT, Texts
 
 SHORT, LONG, LONG8 = 3, 4, 16
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8, 17: 8}
@@ -38,13 +39,13 @@ class Tag:
         return cls(number, kind, len(values), struct.pack(f"<{len(values)}{_CODES[kind]}", *values))
 
 
-def template_tags(info: CubeInfo) -> list[Tag]:
+def template_tags(info: CubeInfo, attributes: Texts) -> list[Tag]:
     """The tags of the place, the type, the bands and their metadata.
 
     UnsupportedExport where GDAL cannot say the type or the reference system in a GeoTIFF.
     """
     try:
-        content = _template(info)
+        content = _template(info, attributes)
     except (CRSError, TypeError, ValueError) as error:
         raise UnsupportedExport(
             f"A GeoTIFF cannot hold {info.dtype.name} values or this reference system: {error}."
@@ -52,7 +53,7 @@ def template_tags(info: CubeInfo) -> list[Tag]:
     return [tag for tag in _tags(content) if tag.number not in _OF_THE_SIZE]
 
 
-def _template(info: CubeInfo) -> bytes:
+def _template(info: CubeInfo, attributes: Texts) -> bytes:
     crs = CRS.from_wkt(info.crs_wkt) if info.crs_wkt is not None else None
     place = {} if info.transform is None else {"transform": Affine(*info.transform), "crs": crs}
     with MemoryFile() as memory:
@@ -77,7 +78,17 @@ def _template(info: CubeInfo) -> bytes:
             )
         with dataset:
             _describe_bands(dataset, info)
+            if attributes:
+                dataset.update_tags(**_dataset_tags(attributes))
         return bytes(memory.read())
+
+
+def _dataset_tags(attributes: Texts) -> dict[str, str]:
+    """By their names, and the time by the one that GeoTIFFs of hyperspectral scenes have."""
+    found = dict(attributes)
+    if ACQUIRED_AT in attributes:
+        found["start_time"] = attributes[ACQUIRED_AT]
+    return found
 
 
 def _nodata(info: CubeInfo) -> float | int | None:

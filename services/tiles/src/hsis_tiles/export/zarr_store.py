@@ -1,8 +1,9 @@
 """Zarr v3 stores as members of a ZIP archive, which is a store of zarr-python as it is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import Executor
+from typing import Any
 
 from hsis.cube import layout
 from hsis.cube.layout import INNER_CHUNK, CubeInfo, Shape
@@ -14,14 +15,20 @@ Part = tuple[slice, slice, slice]
 
 
 async def store_of_part(
-    cube: StoredCube, info: CubeInfo, chosen: Selection, executor: Executor, *, max_bytes: int
+    cube: StoredCube,
+    info: CubeInfo,
+    chosen: Selection,
+    executor: Executor,
+    *,
+    max_bytes: int,
+    attributes: Mapping[str, Any],
 ) -> AsyncGenerator[tuple[str, bytes], None]:
     """Every object of a store of a selection, which `info` describes, by its key; `zarr.json` first
     and one shard at a time.
 
     Its overviews show what those of the whole cube do.
     """
-    documents = layout.store_documents(info)
+    documents = layout.store_documents(info, attributes)
     for key in reversed(documents):
         yield key, documents[key]
     for factor in (1, *layout.overview_factors(info.shape)):
