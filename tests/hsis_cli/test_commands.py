@@ -358,6 +358,16 @@ def test_sweep(item: str) -> None:
     assert run("sweep").stdout.startswith("0 orphans, 0 bytes; 0 items")
 
 
+def test_quota(item: str) -> None:
+    assert answer("quota", COLLECTION)["allowed_bytes"] is None
+    told = answer("quota", COLLECTION, "--set", "123456789")
+    assert (told["allowed_bytes"], told["used_bytes"] > 0) == (123456789, True)
+    lines = run("quota", COLLECTION, "--set", "none").stdout.splitlines()
+    assert lines[0] == "allowed\tno limit"
+    assert lines[1] == f"used\t{told['used_bytes']}"
+    run("quota", COLLECTION, "--set", "much", code=2)
+
+
 def test_trash(item: str, files: tuple[Path, Path]) -> None:
     """Restored as it was, beside another item of its id, and purged."""
     sent = ["upload", *files, "--collection", COLLECTION, "--id", "thrown", "--wait"]

@@ -295,3 +295,28 @@ async def test_descriptions(bench: Bench) -> None:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+async def test_a_result_counts_to_the_quota_and_is_refused_beyond_it(bench: Bench) -> None:
+    place = "counted-lab"
+    await bench.catalog.create_collection({"id": place, "description": "x"}, token=bench.token)
+    await bench.store(place, "scene", CUBE[:, :40, :50])
+    before = await bench.catalog.quota(place, token=bench.token)
+    job = await bench.run("rx", collection=place, item="scene", id="counted")
+    assert job.status is JobStatus.SUCCESSFUL, job
+    keys = await bench.keys(place, "counted")
+    stored = sum([len(await bench.get(key)) for key in keys if "checksums.json" not in key])
+    after = await bench.catalog.quota(place, token=bench.token)
+    assert after.used_bytes - before.used_bytes == stored
+    assert (before.reserved_bytes, after.reserved_bytes) == (0, 0)
+    await bench.catalog.set_quota(place, after.used_bytes + 1000, token=bench.token)
+    try:
+        with pytest.raises(DomainError) as refused:
+            await bench.run("rx", collection=place, item="scene", id="too-much")
+    finally:
+        await bench.catalog.set_quota(place, None, token=bench.token)
+    problem = problem_of(refused.value)
+    assert problem is not None
+    assert (problem.status, problem.slug) == (413, "quota-exceeded")
+    again = await bench.run("rx", collection=place, item="scene", id="too-much")
+    assert again.status is JobStatus.SUCCESSFUL, again

@@ -281,7 +281,7 @@ async def test_an_item_that_is_registered_already_is_success(ingest: Ingest, mon
 
 
 async def test_a_removed_item_is_swept_and_its_name_free(ingest: Ingest):
-    upload = await converted(ingest, {"gone.npy": npy(np.ones((3, 3, 3)))})
+    upload = await converted(ingest, {"gone.npy": npy(np.full((3, 3, 3), 8.0))})
     raw = f"raw/{COLLECTION}/{upload.id}/"
     assert await ingest.keys(raw)
     await ingest.catalog.delete_item(COLLECTION, "gone", token=ingest.admin_token)

@@ -180,9 +180,10 @@ async def test_a_blob_of_the_store(idle_ingest: Ingest, replica: str):
     token, key = idle_ingest.admin_token, f"raw/{COLLECTION}/scratch/day 1/cube.npy"
     with pytest.raises(NotFound, match="no blob"):
         await ingested(idle_ingest, key)
-    await idle_ingest.storage.put(key, npy(CUBE), token=token)
+    content = npy(CUBE + 2)  # else an earlier item's originals would be taken instead
+    await idle_ingest.storage.put(key, content, token=token)
     upload = await ingested(idle_ingest, key, url=replica, id="from-blob")
-    assert (upload.files[0].size, upload.files[0].source) == (len(npy(CUBE)), key)
+    assert (upload.files[0].size, upload.files[0].source) == (len(content), key)
     assert (await idle_ingest.ended(upload)).state is UploadState.SUCCEEDED
     copied = await idle_ingest.keys(f"raw/{COLLECTION}/{upload.id}/")
     assert copied == [f"raw/{COLLECTION}/{upload.id}/cube.npy"]

@@ -20,6 +20,7 @@ from hsis_catalog.passwords import Passwords
 from hsis_catalog.repository import users
 from hsis_catalog.routes import (
     keys,
+    quotas,
     reservations,
     sessions,
     sharing,
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         stac_collections,
         stac_items,
         trash,
+        quotas,
         reservations,
         sessions,
         users_routes,

@@ -6,6 +6,7 @@ from hsis.errors import (
     InvalidInput,
     ProblemTable,
     ProblemType,
+    TooLarge,
     Unauthenticated,
 )
 
@@ -34,6 +35,10 @@ class InTrash(Conflict):
     """The id's cube is kept in the trash, and nothing may be stored in its place."""
 
 
+class QuotaExceeded(TooLarge):
+    """More bytes than the collection may hold."""
+
+
 class RestoreConflict(Conflict):
     """The entry of the trash cannot become what it was; the detail says what can be done."""
 
@@ -50,5 +55,6 @@ PROBLEMS: ProblemTable = {
     CollectionNotEmpty: ProblemType(409, "collection-not-empty", "The collection is not empty"),
     InTrash: ProblemType(409, "item-in-trash", "The id's cube is kept in the trash"),
     RestoreConflict: ProblemType(409, "restore-conflict", "Not to be restored as it was"),
+    QuotaExceeded: ProblemType(413, "quota-exceeded", "The collection has no room"),
     LastOwner: ProblemType(409, "last-owner", "A collection needs an owner"),
 }

@@ -7,6 +7,7 @@ from hsis.errors import (
     NotFound,
     ProblemTable,
     ProblemType,
+    TooLarge,
     Unavailable,
 )
 
@@ -25,6 +26,10 @@ class ResultNotReady(NotFound):
 
 class NotEnoughPixels(InvalidInput):
     """The cube has too few valid pixels for the process."""
+
+
+class QuotaExceeded(TooLarge):
+    """The collection has no room for the result."""
 
 
 class SourceChanged(Conflict):
@@ -51,6 +56,7 @@ PROBLEMS: ProblemTable = {
     NoSuchJob: ProblemType(404, "no-such-job", "There is no such job", OGC),
     ResultNotReady: ProblemType(404, "result-not-ready", "There is no result", OGC),
     NotEnoughPixels: ProblemType(422, "not-enough-pixels", "Too few valid pixels"),
+    QuotaExceeded: ProblemType(413, "quota-exceeded", "The collection has no room"),
     SourceChanged: ProblemType(409, "source-changed", "The source changed while the job ran"),
     LeaseLost: ProblemType(409, "lease-lost", "The block is another worker's now"),
     DeviceNotReady: ProblemType(503, "device-not-ready", "Nothing computes yet"),

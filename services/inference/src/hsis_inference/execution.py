@@ -21,7 +21,7 @@ from hsis.service.postgres import transaction
 from hsis_inference.jobs import JobState, NewJob, phases_of
 from hsis_inference.processes import process_of
 from hsis_inference.processes.base import Process, ProcessInputs
-from hsis_inference.publication import holder_of, source_of
+from hsis_inference.publication import holder_of, most_bytes, reserve_bytes, source_of
 from hsis_inference.repository import jobs
 from hsis_inference.scene import footprints
 
@@ -67,6 +67,7 @@ class Execution:
         )
         await self._reserve(new)  # a name of its own too: catalog then knows whose objects they are
         try:
+            await reserve_bytes(self.own_catalog, new.collection, new.id, most_bytes(plan, info))
             async with transaction(self.pool) as connection:
                 return await jobs.create(connection, new)
         except DomainError:

@@ -17,13 +17,15 @@ from hsis.cube.reader import StoredCube
 from hsis.cube.stac import Footprint, ItemParts, item_document
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
 from hsis.cube.writer import write_checksums, write_documents, write_overviews, write_thumbnail
-from hsis.errors import Conflict, NotFound
+from hsis.errors import Conflict, NotFound, TooLarge
 from hsis_inference.describe import CODE_VERSION
-from hsis_inference.errors import SourceChanged
+from hsis_inference.errors import QuotaExceeded, SourceChanged
 from hsis_inference.jobs import Job
+from hsis_inference.processes.base import Plan
 from hsis_inference.scene import footprints
 
 JOB_PROPERTY = "hsi:job"
+_EXTENSIONS = ("file", "processing")
 _TIMES = ("datetime", "start_datetime", "end_datetime", "hsi:datetime_source")
 _COPIED = (*_TIMES, "proj:code", "updated")
 
@@ -31,6 +33,20 @@ _COPIED = (*_TIMES, "proj:code", "updated")
 def holder_of(job: UUID) -> str:
     """How catalog knows the job that makes an item."""
     return f"job:{job}"
+
+
+def most_bytes(plan: Plan, source: CubeInfo) -> int:
+    """How large the result can be: its values, not compressed, and a third more for overviews."""
+    pixels = source.shape[1] * source.shape[2]
+    return len(plan.result.names) * pixels * np.dtype(plan.result.dtype).itemsize * 4 // 3
+
+
+async def reserve_bytes(catalog: CatalogClient, collection: str, job: UUID, count: int) -> None:
+    """Tell catalog what a job is about to store; QuotaExceeded where there is no room."""
+    try:
+        await catalog.reserve_bytes(collection, holder_of(job), count)
+    except TooLarge as error:
+        raise QuotaExceeded(error.detail) from error
 
 
 def source_of(item: StacObject) -> StacObject:
@@ -91,7 +107,10 @@ async def publish(
     await write_thumbnail(storage, put, job.collection, job.result_item, info, statistics, executor)
     await write_documents(put, job.collection, job.result_item, info, statistics)
     await write_checksums(store, job.collection, job.result_item, checksums.result())
-    await _register(job, item_of(job, info, datetime.now(UTC), software), catalog)
+    document = item_of(job, info, datetime.now(UTC), software)
+    size = document["assets"]["cube"]["file:size"] = checksums.result().total_bytes
+    await reserve_bytes(catalog, job.collection, job.id, size)
+    await _register(job, document, catalog)
 
 
 def item_of(job: Job, info: CubeInfo, created_at: datetime, software: dict[str, str]) -> StacObject:
@@ -129,7 +148,7 @@ def item_of(job: Job, info: CubeInfo, created_at: datetime, software: dict[str, 
             created_at=created_at,
             properties=properties,
             links=[link],
-            extensions=("processing", "classification") if info.classes else ("processing",),
+            extensions=(*_EXTENSIONS, "classification") if info.classes else _EXTENSIONS,
         )
     )
 

@@ -77,7 +77,7 @@ class Conversion:
             info = with_empty_bands(described.info, statistics)
             described = dataclasses.replace(described, info=info)
             await self._write_rest(described, statistics)
-            return await loop.run_in_executor(
+            document = await loop.run_in_executor(
                 self._executor,
                 item_of,
                 self._upload,
@@ -86,6 +86,8 @@ class Conversion:
                 source.outline,
                 source.properties,
             )
+            document["assets"]["cube"]["file:size"] = self._checksums.result().total_bytes
+            return document
         finally:
             for file in files:
                 file.close()

@@ -1,6 +1,6 @@
 """What can be wrong with uploaded files, and how each is told."""
 
-from hsis.errors import Conflict, DomainError, ProblemTable, ProblemType
+from hsis.errors import Conflict, DomainError, ProblemTable, ProblemType, TooLarge
 
 
 class InputFault(DomainError):
@@ -91,6 +91,10 @@ class SourceUnavailable(DomainError):
     """What is to be fetched cannot be reached now."""
 
 
+class QuotaExceeded(TooLarge):
+    """More bytes than the collection may hold."""
+
+
 class NotRestorable(Conflict):
     """What is in the trash has no original files that could be converted again."""
 
@@ -152,6 +156,7 @@ PROBLEMS: ProblemTable = {
     SourceNotAllowed: ProblemType(422, "source-not-allowed", "Not to be fetched from there"),
     SourceRefused: ProblemType(422, "source-refused", "There is no such file to fetch"),
     SourceUnavailable: ProblemType(422, "source-unavailable", "The file cannot be fetched"),
+    QuotaExceeded: ProblemType(413, "quota-exceeded", "The collection has no room"),
     NotRestorable: ProblemType(409, "not-restorable", "No original files are kept"),
     MetadataMismatch: ProblemType(422, "metadata-mismatch", "The metadata do not fit the cube"),
     NeedsConversion: ProblemType(409, "needs-conversion", "Only another conversion changes this"),

@@ -7,7 +7,6 @@ from contextlib import aclosing
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from hsis.clients.catalog import CatalogClient
 from hsis.contracts.access import Role
 from hsis.contracts.scrub import ScrubRequest
 from hsis.contracts.sweep import Removal, RemovalAnswer
@@ -80,8 +79,8 @@ async def remove_orphans(
 
 
 def _sweep(state: State) -> OrphanSweep:
-    own = CatalogClient(state.http, state.settings.catalog_url)
-    return OrphanSweep(state.pool, own, state.storage, state.settings.orphan_grace_s)
+    grace_s = state.settings.orphan_grace_s
+    return OrphanSweep(state.pool, state.own_catalog, state.storage, grace_s)
 
 
 async def _report(found: OrphanSweep) -> AsyncIterator[bytes]:

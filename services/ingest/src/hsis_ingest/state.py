@@ -33,10 +33,14 @@ class State:
     labelling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @property
+    def own_catalog(self) -> CatalogClient:
+        """Acts as ingest itself."""
+        return CatalogClient(self.http, self.settings.catalog_url)
+
+    @property
     def corrector(self) -> Corrector:
         """Corrects stored items, as ingest itself."""
-        own = CatalogClient(self.http, self.settings.catalog_url)
-        return Corrector(self.pool, self.storage, own)
+        return Corrector(self.pool, self.storage, self.own_catalog)
 
 
 def state_of(request: Request) -> State:

@@ -12,7 +12,16 @@ from hsis.contracts.blobs import raw_prefix, staging_prefix
 from hsis.contracts.uploads import UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
 from hsis.service.postgres import transaction
-from hsis_ingest import groups, repository, sending, transfer_repository, transfer_sweep, uploads
+from hsis_ingest import (
+    groups,
+    quotas,
+    repository,
+    sending,
+    transfer_repository,
+    transfer_sweep,
+    uploads,
+)
+from hsis_ingest.errors import QuotaExceeded
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.state import State
 from hsis_ingest.transfer_rows import NewTransfer, TransferKind, TransferRow
@@ -167,6 +176,16 @@ async def create_for_file(
         async with transaction(state.pool) as db:
             upload = await groups.join(db, caller.subject, item, request, group, state.settings)
             await _note(db, state, caller, made, upload, new, kind, concat)
+        try:
+            await quotas.reserve(
+                state.own_catalog,
+                upload.collection,
+                quotas.holder_of(upload.id),
+                quotas.own_bytes(upload),
+            )
+        except QuotaExceeded:
+            await terminate(state, caller, made)
+            raise
     return await owned(state, caller, made)
 
 

@@ -14,9 +14,9 @@ from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.ids import id_from_filename
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Upload, UploadRequest, UploadState
-from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge, Unauthenticated
+from hsis.errors import Conflict, DomainError, InvalidInput, NotFound, TooLarge, Unauthenticated
 from hsis.service.postgres import transaction
-from hsis_ingest import fetch_queue, repository
+from hsis_ingest import fetch_queue, quotas, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.fetch_queue import FetchedFrom
 from hsis_ingest.formats.captures import Part, part_of
@@ -40,7 +40,8 @@ async def announce(
     made, private and the caller's, where there is none. Files that have `sources` are fetched.
 
     InvalidInput for a request that cannot be, TooLarge over max_upload_bytes, Conflict where the
-    item exists or another upload is making it; Forbidden or NotFound by the caller's role.
+    item exists or another upload is making it; Forbidden or NotFound by the caller's role;
+    QuotaExceeded where the collection has no room for it.
     """
     upload = uuid.uuid4() if key is None else uuid.uuid5(key, caller.subject)
     if key is not None:
@@ -48,10 +49,17 @@ async def announce(
             return _announced_before(await visible(state, caller, upload, Role.EDITOR), request)
     check_table(request)
     item = await require_free_item(state, caller, request)
-    async with transaction(state.pool) as db:
-        await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
-        await fetch_queue.note_sources(db, upload, sources)
-        return (await repository.find(db, upload)).told()
+    holder = quotas.holder_of(upload)
+    total = sum(file.size or 0 for file in request.files)
+    await quotas.reserve(state.own_catalog, request.collection, holder, total)
+    try:
+        async with transaction(state.pool) as db:
+            await repository.create(db, upload, item, request, state.settings.upload_ttl_s)
+            await fetch_queue.note_sources(db, upload, sources)
+            return (await repository.find(db, upload)).told()
+    except DomainError:
+        await state.own_catalog.release_bytes(holder)
+        raise
 
 
 def _announced_before(found: UploadRow, request: UploadRequest) -> Upload:

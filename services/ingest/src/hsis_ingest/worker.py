@@ -31,7 +31,7 @@ from hsis.errors import (
 )
 from hsis.service.logs import new_request_id, request_id
 from hsis.service.postgres import transaction
-from hsis_ingest import queue, repository
+from hsis_ingest import queue, quotas, repository
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
 from hsis_ingest.duplicates import Duplicates
@@ -151,9 +151,13 @@ class Worker:
                 token,
                 partial(self._progress, token),
             )
+            holder = quotas.holder_of(upload.id)
             if upload.trash_entry is None and await unpacking.run(upload):
+                await self._catalog.release_bytes(holder)  # its scenes count by themselves
                 return
             upload = await self._duplicates.resolve(await self._with_checksums(upload))
+            originals = quotas.own_bytes(upload)
+            await quotas.reserve(self._catalog, upload.collection, holder, originals)
             await self._cleaner.prepare_item(upload)
             conversion = Conversion(
                 upload,
@@ -164,6 +168,8 @@ class Worker:
                 await self._catalog.template(upload.collection),
             )
             document = await conversion.run()
+            stored = document["assets"]["cube"]["file:size"] + originals
+            await quotas.reserve(self._catalog, upload.collection, holder, stored)
             await self._progress(token, 0.99)
             try:
                 await self._catalog.create_item(upload.collection, document)

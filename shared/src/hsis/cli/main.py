@@ -12,6 +12,7 @@ from hsis.cli.labels import app as labels
 from hsis.cli.login import login
 from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
+from hsis.cli.quota import quota
 from hsis.cli.scrub import scrub
 from hsis.cli.spectra import app as spectra
 from hsis.cli.sweep import sweep
@@ -38,6 +39,7 @@ for command in (
     delete,
     correct,
     scrub,
+    quota,
     sweep,
 ):
     app.command()(command)

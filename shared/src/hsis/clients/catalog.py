@@ -8,6 +8,7 @@ from uuid import UUID
 from hsis.clients.base import BaseClient
 from hsis.contracts.access import Access, TokenAnswer
 from hsis.contracts.metadata import CubeMetadata
+from hsis.contracts.quota import BytesReservation, Quota, QuotaRequest
 from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
 from hsis.contracts.trash import TrashEntry, TrashPage
 from hsis.errors import NotFound
@@ -214,6 +215,33 @@ class CatalogClient(BaseClient):
         """Say that `holder` does not make the item any more. Services only."""
         wanted = {"collection": collection, "item": item, "holder": holder}
         await self._request("DELETE", "/stac/reservations", params=wanted)
+
+    async def quota(self, collection: str, *, token: str | None = None) -> Quota:
+        """How much may be stored in a collection, and how much is."""
+        response = await self._request("GET", _collection(collection) + "/quota", token=token)
+        return Quota.model_validate_json(response.content)
+
+    async def set_quota(
+        self, collection: str, allowed_bytes: int | None, *, token: str | None = None
+    ) -> Quota:
+        """Set how much may be stored in a collection; None for no limit. For administrators."""
+        response = await self._request(
+            "PUT",
+            _collection(collection) + "/quota",
+            json=QuotaRequest(allowed_bytes=allowed_bytes).model_dump(),
+            token=token,
+        )
+        return Quota.model_validate_json(response.content)
+
+    async def reserve_bytes(self, collection: str, holder: str, count: int) -> None:
+        """Say that a holder is about to store so many bytes in all, until it registers its item or
+        releases it. TooLarge (slug `quota-exceeded`) where there is no room. Services only."""
+        wanted = BytesReservation(collection=collection, holder=holder, bytes=count)
+        await self._request("PUT", "/stac/reserved-bytes", json=wanted.model_dump())
+
+    async def release_bytes(self, holder: str) -> None:
+        """Say that a holder stores nothing more. Services only."""
+        await self._request("DELETE", "/stac/reserved-bytes", params={"holder": holder})
 
     async def uses(self, prefix: str) -> bool:
         """Whether any item, one in the trash too, has files under `raw/<collection>/<upload>/` or

@@ -8,7 +8,7 @@ from hsis.errors import Conflict
 from hsis.service.postgres import transaction
 from hsis.service.tokens import ServiceCaller
 from hsis_catalog.errors import InTrash
-from hsis_catalog.repository import reservations, trash
+from hsis_catalog.repository import quotas, reservations, trash
 from hsis_catalog.state import CatalogState
 
 router = APIRouter(prefix="/stac/reservations", include_in_schema=False)
@@ -50,6 +50,7 @@ async def reserve(state: CatalogState, _: ServiceCaller, wanted: Reservation) ->
                     f"{wanted.item!r} (entry {entry.id}); restore or purge it, or give another id."
                 )
             await trash.replace_cube(connection, wanted.collection, wanted.item)
+            await quotas.forget_cube(connection, wanted.collection, wanted.item)
     return wanted
 
 
@@ -60,4 +61,5 @@ async def release(
     """Give a reservation back."""
     async with transaction(state.pool) as connection:
         await reservations.release(connection, collection, item, holder)
+        await quotas.release(connection, holder)
     return Response(status_code=204)

@@ -14,14 +14,14 @@ from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
 from hsis_catalog.errors import InvalidDocument, InvalidQuery
-from hsis_catalog.repository import items, reservations, trash
+from hsis_catalog.repository import items, quotas, reservations, trash
 from hsis_catalog.repository.search import Page
 from hsis_catalog.repository.search import search as search_items
 from hsis_catalog.routes.stac_collections import reach_of
 from hsis_catalog.stac import answers
 from hsis_catalog.stac.answers import GEOJSON
 from hsis_catalog.stac.documents import read_json
-from hsis_catalog.stac.items import item_of, removable_prefixes
+from hsis_catalog.stac.items import item_of, removable_prefixes, stored_sizes
 from hsis_catalog.stac.query import ItemQuery, from_body, from_parameters, page_token
 from hsis_catalog.state import CatalogState, State
 
@@ -87,6 +87,9 @@ async def create_item(
             raise Conflict(f"There is an item {new.id!r} in {collection!r} already.")
         if holder is not None:
             await reservations.release(connection, collection, new.id, holder)
+            await quotas.release(connection, holder)
+        if caller.is_service:
+            await quotas.note_stored(connection, collection, stored_sizes(new.document))
     made = answers.item(new.document, origin)
     location = f"{answers.collection_url(collection, origin)}/items/{new.id}"
     return JSONResponse(made, 201, headers={"Location": location}, media_type=GEOJSON)

@@ -8,7 +8,7 @@ from hsis.contracts.sweep import Removal
 from hsis.service.postgres import transaction
 from hsis.service.tokens import ServiceCaller
 from hsis.service.urls import public_origin
-from hsis_catalog.repository import items, trash
+from hsis_catalog.repository import items, quotas, trash
 from hsis_catalog.stac import answers
 from hsis_catalog.state import CatalogState
 
@@ -65,5 +65,6 @@ async def forget_removed_item(
 ) -> Response:
     """Nothing of that item is stored any more. For services."""
     async with transaction(state.pool) as connection:
+        await quotas.forget_removed(connection, seq)
         await items.forget_removed(connection, seq)
     return Response(status_code=204)

@@ -24,6 +24,16 @@ _STORED_PREFIX = re.compile(r"/blobs/((?:raw|cubes)/([^/]+)/[^/]+/)")
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSize:
+    """How many bytes are stored for an asset: its path under /blobs/, and the prefix that goes with
+    its item."""
+
+    path: str
+    prefix: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewItem:
     """An item to store; times are inclusive, `summary` is the document without bands."""
 
@@ -81,6 +91,16 @@ def stored_prefixes(document: Document) -> list[str]:
     hrefs = (asset["href"] for asset in document["assets"].values())
     found = (_STORED_PREFIX.match(href) for href in hrefs)
     return sorted({match[1] for match in found if match and match[2] == document["collection"]})
+
+
+def stored_sizes(document: Document) -> list[StoredSize]:
+    """Of the assets that say their size (`file:size`) and lie under the item's stored prefixes."""
+    found = []
+    for asset in document["assets"].values():
+        match, size = _STORED_PREFIX.match(asset["href"]), asset.get("file:size")
+        if match and match[2] == document["collection"] and type(size) is int and size >= 0:
+            found.append(StoredSize(asset["href"].removeprefix("/blobs/"), match[1], size))
+    return found
 
 
 def removable_prefixes(document: Document) -> list[str]:
