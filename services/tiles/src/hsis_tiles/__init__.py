@@ -1,1 +1,1 @@
-"""The tiles service: spectra, pictures and statistics of stored cubes, read by ranges. No state."""
+"""The tiles service: spectra, pictures, statistics and exports of stored cubes. No state."""

@@ -115,20 +115,23 @@ async def of_cube(
     prefix = cube_prefix(name.collection, name.item)
     before = await _documents(storage, name)
     cube = await StoredCube.open(storage, prefix, executor, concurrent_reads=READS_AT_ONCE)
-    chosen = select(
+    choose = functools.partial(  # PROJ reads its database
+        select,
         cube.info,
         bands=wanted.bands,
         window=wanted.window,
         bbox=wanted.bbox,
         lonlat=wanted.bbox_crs is BboxCrs.LONLAT,
     )
+    loop = asyncio.get_running_loop()
+    chosen = await loop.run_in_executor(executor, choose)
     info = describe(cube.info, chosen)
     attributes = scene_attributes(before[0], whole=chosen.is_whole(cube.info))
     _check_size(math.prod(info.shape) * info.dtype.itemsize, limits)
     if wanted.format is ExportFormat.ZARR:
         export = await _zarr(name, cube, info, chosen, attributes, storage, executor, limits)
     else:
-        files = await asyncio.get_running_loop().run_in_executor(
+        files = await loop.run_in_executor(
             executor, _files, wanted, name.item, cube.info, info, chosen, attributes, limits
         )
         if len(files) == 1:
