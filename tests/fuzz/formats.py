@@ -1,16 +1,29 @@
-"""What is fuzzed: how an input becomes the files of an upload, and whole files to begin from."""
+"""What is fuzzed: what is done with an input, and inputs that are well to begin from."""
 
 import io
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 import scipy.io
 import tifffile
+import zarr
 
-from tests.ingest.files import MemoryFile
+from hsis.cube.band_table import parse_band_table
+from hsis.errors import DomainError
+from hsis_ingest.archives.members import Limits
+from hsis_ingest.archives.opening import open_archive
+from hsis_ingest.bodies import Checksum
+from hsis_ingest.detect import open_source
+from hsis_ingest.formats.source import ReadOptions
+from hsis_ingest.tus_headers import parse_metadata
+from hsis_storage_proxy.ranges import parse_content_range, parse_ranges
+from tests.ingest.files import MemoryFile, whole
 
 CUBE = np.arange(6 * 9 * 7, dtype=np.int16).reshape(6, 9, 7)
 HEADER = b"""ENVI
@@ -51,14 +64,33 @@ Files = list[MemoryFile]
 
 @dataclass(frozen=True)
 class Format:
-    """`files` makes an upload of an input; `seeds` are inputs that are well."""
+    """`read` takes an input, `seeds` are some that are well."""
 
-    files: Callable[[bytes], Files]
+    read: Callable[[bytes], object]
     seeds: Callable[[], Sequence[bytes]]
 
 
-def _single(name: str) -> Callable[[bytes], Files]:
-    return lambda content: [MemoryFile(name, content)]
+MOST_VALUES = 1 << 22
+OPTIONS = ReadOptions(matlab_max_bytes=1 << 24, max_chunk_bytes=1 << 22, hdf5_check_cpu_s=None)
+"""Small limits, so that what respects them stays fast."""
+
+
+def _cube(files: Callable[[bytes], Files]) -> Callable[[bytes], None]:
+    """Opens the files that are made of an input, and reads them whole."""
+
+    def read(content: bytes) -> None:
+        source = open_source(files(content), OPTIONS)
+        try:
+            if np.prod(source.info.shape, dtype=float) <= MOST_VALUES:
+                whole(source)
+        finally:
+            source.close()
+
+    return read
+
+
+def _single(name: str) -> Callable[[bytes], None]:
+    return _cube(lambda content: [MemoryFile(name, content)])
 
 
 def _envi(content: bytes) -> Files:
@@ -127,10 +159,75 @@ def _saved(write: Callable[[io.BytesIO], object]) -> bytes:
     return file.getvalue()
 
 
+def _zarr() -> list[bytes]:
+    seeds = []
+    for version, chunks in ((2, (3, 9, 7)), (3, (2, 4, 4))):
+        folder = zarr.storage.MemoryStore()
+        more = {"shards": (4, 8, 8)} if version == 3 else {}
+        made = zarr.create_array(
+            folder, shape=CUBE.shape, dtype=CUBE.dtype, chunks=chunks, zarr_format=version, **more
+        )
+        made[...] = CUBE
+        seeds.append(_zipped({key: v.to_bytes() for key, v in folder._store_dict.items()}))
+    return seeds
+
+
+def _archive(content: bytes) -> None:
+    """Lists an archive and reads every member."""
+    archive = open_archive(MemoryFile("a.zip", content), Limits(200, 1 << 24, 200.0))
+    if archive is not None:
+        for _, file in archive.contents(frozenset(member.path for member in archive.members)):
+            while file.read(1 << 16):
+                pass
+
+
+def _archives() -> list[bytes]:
+    files = {"a/x.hdr": HEADER, "a/x.raw": CUBE.tobytes(), "b.npy": _npy()[0]}
+    seeds = [_zipped(files, zipfile.ZIP_STORED), _zipped(files, zipfile.ZIP_DEFLATED)]
+    for mode in ("w", "w:gz"):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode=mode) as tar:  # type: ignore[call-overload]
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+        seeds.append(file.getvalue())
+    return seeds
+
+
+def _zipped(files: dict[str, bytes], way: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", way) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _headers(content: bytes) -> None:
+    """Every header that has a parser of ours."""
+    text = content.decode("latin-1")
+    for parse in (parse_metadata, Checksum.of, parse_content_range):
+        with suppress(DomainError):
+            parse(text)
+    parse_ranges(text, 32)
+
+
 FORMATS = {
-    "envi": Format(_envi, lambda: [header.removeprefix(b"ENVI\n") for header in (HEADER, CLASSES)]),
+    "envi": Format(
+        _cube(_envi), lambda: [header.removeprefix(b"ENVI\n") for header in (HEADER, CLASSES)]
+    ),
     "npy": Format(_single("a.npy"), _npy),
     "matlab": Format(_single("a.mat"), _matlab),
     "tiff": Format(_single("a.tif"), _tiff),
-    "hdf5-chunks": Format(_hdf5_chunks, _hdf5_seeds),
+    "hdf5-chunks": Format(_cube(_hdf5_chunks), _hdf5_seeds),
+    "zarr": Format(_single("a.zarr.zip"), _zarr),
+    "archive": Format(_archive, _archives),
+    "band-table": Format(
+        lambda content: parse_band_table(content, "a.csv"),
+        lambda: [b"wavelength,fwhm,good\n400,5,1\n450.5,5,0\n", b"# nm\n400\n500\n"],
+    ),
+    "headers": Format(
+        _headers,
+        lambda: [b"filename YS5ucHk=,id YQ==", b"sha1 YQ==", b"bytes=0-4,-7", b"bytes 0-4/9"],
+    ),
 }
