@@ -1,6 +1,7 @@
 """What is known of a cube, said on the command line: at once, later, and for a collection."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def item(name: str) -> Any:
     return found["features"][0]
 
 
+def two_bands(folder: Path) -> Path:
+    (folder / "two.txt").write_text("450\n550\n")
+    return folder / "two.txt"
+
+
 def test_given_corrected_and_templated(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((2, 4, 3), np.float32))
     (tmp_path / "bands.txt").write_text("0.45 0.01 1\n0.55 0.01 0\n0.65 0.02 1\n")
@@ -65,6 +71,13 @@ def test_given_corrected_and_templated(tmp_path: Path) -> None:
     assert item("a")["geometry"] is None
     assert "lab:n" not in item("a")["properties"]
     assert "fwhm" not in run("correct", COLLECTION, "a").split("admin corrected")[0]
+
+    told = run(*upload, "--id", "c", "--wavelengths", two_bands(tmp_path), code=1)
+    assert "2 values; the cube has 3 bands" in told
+    failed = re.search(r"hsis retry ([0-9a-f-]{36})", told)
+    assert failed is not None
+    run("retry", failed[1], "--wavelengths", tmp_path / "bands.txt", "--wait")
+    assert item("c")["properties"]["hsi:wavelength_max"] == pytest.approx(0.65)
 
     run("template", "set", COLLECTION, "--sensor", "Pika L", "--unit", "counts")
     assert json.loads(run("template", "show", COLLECTION, "--json")) == {

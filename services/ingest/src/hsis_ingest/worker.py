@@ -48,7 +48,10 @@ FINAL = (InputFault, InvalidInput, TooLarge, Conflict, DuplicateOriginal)
 """Faults that another attempt does not cure."""
 AWAY = (Unavailable, Unauthenticated, Forbidden)
 """What is wrong with the platform and not with the upload."""
-KEPT = "The files are kept for a while: POST to the upload's /retry with other `metadata`."
+KEPT = (
+    "The files are kept for a while: POST /uploads/{upload}/retry with other `metadata` (or `hsis "
+    "retry {upload}`) tries again."
+)
 INTERNAL = ProblemType(500, "internal", "Something failed inside")
 
 
@@ -233,7 +236,8 @@ class Worker:
             return
         if isinstance(error, MetadataMismatch):  # the files are not at fault, and are kept
             logger.warning("the metadata do not fit the cube", extra=extra)
-            told = problem_for(MetadataMismatch(f"{error.detail} {KEPT}"))
+            detail = f"{error.detail} {KEPT.format(upload=upload.id)}"
+            told = problem_for(MetadataMismatch(detail))
             async with transaction(self._pool) as db:
                 await queue.fail(db, token, told, settings.upload_ttl_s)
             await self._cleaner.release_item(upload)

@@ -13,6 +13,7 @@ from hsis.cli.login import login
 from hsis.cli.process import run
 from hsis.cli.query import collections, delete, processes, search, spectrum
 from hsis.cli.quota import quota
+from hsis.cli.retry import retry
 from hsis.cli.scrub import scrub
 from hsis.cli.spectra import app as spectra
 from hsis.cli.sweep import sweep
@@ -30,6 +31,7 @@ for command in (
     login,
     upload,
     ingest,
+    retry,
     search,
     spectrum,
     run,
