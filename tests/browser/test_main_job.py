@@ -248,7 +248,13 @@ async def test_an_item_from_elsewhere_shows_its_files(embedded: Embedded, page: 
     await expect(page.locator("#metadata")).to_contain_text("aircraft")
     await expect(page.locator("#cube")).to_be_hidden()
     await expect(page.locator("#messages")).to_be_empty()
-    await expect(page.get_by_role("button", name="Delete")).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Delete").click()
+    await page.wait_for_url("**/collections/elsewhere")
+    await expect(page.locator("#trash-entries li")).to_contain_text("foreign, deleted by admin")
+    await page.get_by_role("button", name="Restore").click()
+    await expect(page.locator("#items")).to_contain_text("foreign")
+    await expect(page.locator("#trash")).to_be_hidden()
 
 
 async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, page: Page) -> None:

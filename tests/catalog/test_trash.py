@@ -60,6 +60,19 @@ async def test_a_deleted_item_is_gone_at_once_and_comes_back_as_it_was(catalog: 
     assert again.status_code == 404
 
 
+async def test_an_item_without_a_cube_of_its_own_comes_back(catalog: Catalog) -> None:
+    document = item("foreign") | {"assets": {"web": {"href": "https://data.example/scene.tif"}}}
+    made = await catalog.done("edda", "POST", ITEMS, document)
+    await catalog.done("edda", "DELETE", ITEMS + "/foreign")
+    wanted = {"collection": "private", "item": "foreign", "holder": "job:9"}
+    await catalog.done("service", "POST", "/stac/reservations", wanted)  # nothing is in its way
+    held = "?collection=private&item=foreign&holder=job:9"
+    await catalog.done("service", "DELETE", "/stac/reservations" + held)
+    [entry] = await entries(catalog, "foreign")
+    assert (entry["cube_kept"], entry["originals"]) == (True, [])
+    assert await catalog.done("edda", "POST", f"{TRASH}/{entry['id']}/restore") == made
+
+
 async def test_purging_removes_for_good(catalog: Catalog) -> None:
     await catalog.done("edda", "POST", ITEMS, uploaded("purged"))
     await catalog.done("edda", "DELETE", ITEMS + "/purged")

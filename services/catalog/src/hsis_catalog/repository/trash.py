@@ -13,7 +13,10 @@ from hsis_catalog.stac.items import removable_prefixes, stored_prefixes
 
 _ENTRY = (
     "SELECT id, collection_id AS collection, item, deleted_by, deleted_at, expires_at,"
-    " document -> 'properties' ->> 'hsi:upload' AS upload, stored_prefixes FROM trash"
+    " document -> 'properties' ->> 'hsi:upload' AS upload, stored_prefixes,"
+    " EXISTS (SELECT 1 FROM jsonb_each(document -> 'assets') AS asset (name, value)"
+    "  WHERE starts_with(value ->> 'href', '/blobs/cubes/' || collection_id || '/' || item || '/'))"
+    " AS had_cube FROM trash"
 )
 
 
@@ -137,9 +140,9 @@ def _removal(row: Any) -> tuple[str, str, Sequence[str], bool]:
 
 def _entry(row: Any) -> TrashEntry:
     told = dict(row)
-    kept = told.pop("stored_prefixes")
+    kept, had_cube = told.pop("stored_prefixes"), told.pop("had_cube")
     return TrashEntry(
         **told,
-        cube_kept=item_prefix(told["collection"], told["item"]) in kept,
+        cube_kept=not had_cube or item_prefix(told["collection"], told["item"]) in kept,
         originals=[prefix for prefix in kept if prefix.startswith("raw/")],
     )
