@@ -166,11 +166,13 @@ class Receiver:
     async def _put(self, number: int, content: bytes) -> None:
         if self._parts_upload is None:
             self._parts_upload = await self._begin()
-        await self._hash(content)
+        hashing = asyncio.create_task(self._hash(content))
         try:
             etag = await self._storage.put_part(self._row.key, self._parts_upload, number, content)
         except (NotFound, Conflict):
             await self._start_over()
+        finally:
+            await hashing
         received = self._stored + len(content)
         async with transaction(self._pool) as db:
             kept = await transfer_repository.note_part(
@@ -195,8 +197,9 @@ class Receiver:
 
     async def _hash(self, content: bytes) -> None:
         if self._digest is not None:
-            await asyncio.to_thread(self._digest.update, content)
+            # First: a thread goes on when its task is cancelled, and then the hash is of no use.
             self._digested += len(content)
+            await asyncio.to_thread(self._digest.update, content)
 
     async def _keep_tail(self) -> None:
         if self.received == self._noted:
