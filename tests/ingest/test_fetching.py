@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+from contextlib import suppress
 
 import jwt
 import numpy as np
@@ -12,7 +13,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from hsis.clients.base import problem_of
-from hsis.contracts.uploads import IngestRequest, UploadState
+from hsis.contracts.uploads import IngestRequest, UploadRequest, UploadState
 from hsis.errors import Conflict, DomainError, Forbidden, NotFound, Unauthenticated
 from tests.ingest.conftest import Ingest
 from tests.support.servers import served
@@ -77,6 +78,14 @@ async def source():
     async with served(files.app()) as url:
         files.url = url.replace("127.0.0.1", "localhost")
         yield files
+
+
+async def noted(ingest: Ingest, key: str, content: bytes) -> None:
+    """Keep a file in the store, beside the uploads of the collection, which then exists."""
+    with suppress(Conflict):
+        request = UploadRequest(collection=COLLECTION, id="never-sent", files=[{"name": "a"}])
+        await ingest.client.create(request, token=ingest.admin_token)
+    await ingest.storage.put(key, content, token=ingest.admin_token)
 
 
 async def ingested(ingest: Ingest, *sources, url=None, **more):
@@ -177,11 +186,11 @@ async def test_another_replica_fetches_after_a_shutdown(idle_ingest: Ingest, sou
 
 
 async def test_a_blob_of_the_store(idle_ingest: Ingest, replica: str):
-    token, key = idle_ingest.admin_token, f"raw/{COLLECTION}/scratch/day 1/cube.npy"
+    key = f"raw/{COLLECTION}/scratch/day 1/cube.npy"
     with pytest.raises(NotFound, match="no blob"):
         await ingested(idle_ingest, key)
     content = npy(CUBE + 2)  # else an earlier item's originals would be taken instead
-    await idle_ingest.storage.put(key, content, token=token)
+    await noted(idle_ingest, key, content)
     upload = await ingested(idle_ingest, key, url=replica, id="from-blob")
     assert (upload.files[0].size, upload.files[0].source) == (len(content), key)
     assert (await idle_ingest.ended(upload)).state is UploadState.SUCCEEDED
@@ -191,7 +200,7 @@ async def test_a_blob_of_the_store(idle_ingest: Ingest, replica: str):
 
 async def test_a_blob_that_changes_meanwhile_is_not_taken(idle_ingest: Ingest):
     token, key = idle_ingest.admin_token, f"raw/{COLLECTION}/scratch/changing.npy"
-    await idle_ingest.storage.put(key, npy(CUBE), token=token)
+    await noted(idle_ingest, key, npy(CUBE))
     upload = await ingested(idle_ingest, key)
     await idle_ingest.storage.put(key, npy(CUBE + 1), token=token)
     async with served(idle_ingest.app(worker_enabled=True)):
@@ -201,7 +210,7 @@ async def test_a_blob_that_changes_meanwhile_is_not_taken(idle_ingest: Ingest):
 
 async def test_who_may_have_what_fetched(idle_ingest: Ingest):
     token, key = idle_ingest.admin_token, f"raw/{COLLECTION}/scratch/private.npy"
-    await idle_ingest.storage.put(key, npy(CUBE), token=token)
+    await noted(idle_ingest, key, npy(CUBE))
     client, request = idle_ingest.client, IngestRequest(collection="theirs", sources=[key])
     with pytest.raises(Unauthenticated):
         await client.ingest(request)
