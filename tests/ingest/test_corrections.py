@@ -296,6 +296,13 @@ async def test_editors_correct_and_viewers_look(ingest: Ingest):
     for call in (ingest.client.correct(COLLECTION, "guarded", {"unit": "x"}, token=reading),):
         with pytest.raises((Forbidden, NotFound)):
             await call
+    await ingest.client.correct(COLLECTION, "guarded", {"unit": "y"}, token=ingest.admin_token)
+    public = f"{ingest.catalog_url}/auth/collections/{COLLECTION}/public"
+    await ingest.http.put(public, json={"public": True}, headers=headers)
+    anyone = await ingest.client.metadata(COLLECTION, "guarded")
+    await ingest.http.put(public, json={"public": False}, headers=headers)
+    assert anyone.metadata["unit"] == "y"
+    assert anyone.corrections == []  # who works here is not for everyone to know
     elsewhere = {
         "type": "Feature", "stac_version": "1.1.0", "id": "elsewhere", "geometry": None,
         "properties": {"datetime": "2024-01-01T00:00:00Z"}, "links": [],

@@ -22,12 +22,13 @@ async def get_metadata(
     item: ResourceId,
     limit: Limit = 20,
 ) -> ItemMetadata:
-    """What is known of an item's cube, where it is from, and how it was corrected. For viewers."""
+    """What is known of an item's cube, where it is from, and how it was corrected. For viewers; who
+    corrected it is told to those who are logged in."""
     await state.access.require(caller, collection, Role.VIEWER)
     document = await state.catalog.item(
         collection, item, token=caller.token if caller is not None else None
     )
-    return await state.corrector.known(document, limit)
+    return await state.corrector.known(document, limit if caller is not None else 0)
 
 
 @router.patch("", response_model=ItemMetadata)
