@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import Request
 from tests.storage_proxy.conftest import Proxy
 
+from hsis.clients.storage import StorageClient
 from hsis.errors import Unavailable
 from hsis_storage_proxy.errors import TooManyRequests
 from hsis_storage_proxy.limits import ClientLimits, address_of
@@ -156,3 +158,15 @@ async def test_a_reader_that_takes_nothing_is_left(
         )
         async with asyncio.timeout(5):
             await closed.wait()
+
+
+async def test_the_typed_client_asks_again(
+    make_proxy: Callable[..., Any], make_token: Callable[..., str]
+) -> None:
+    proxy: Proxy = await make_proxy(client_requests=1, client_wait_s=0)
+    await proxy.put("limits/again", b"x")
+    headers = bearer(make_token, "patient")
+    async with httpx.AsyncClient(trust_env=False, headers=headers) as http:
+        client = StorageClient(http, proxy.url)
+        answers = await asyncio.gather(*(client.get("limits/again") for _ in range(3)))
+    assert answers == [b"x"] * 3

@@ -21,7 +21,7 @@ from hsis.errors import (
     Unavailable,
 )
 
-RETRY_STATUSES = frozenset({502, 503, 504})
+RETRY_STATUSES = frozenset({429, 502, 503, 504})
 RETRY_DELAYS_S = (0.1, 0.4, 1.5)
 PATIENT_DELAY_S = 1.0
 OUTAGE_S = 300.0
