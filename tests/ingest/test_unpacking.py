@@ -117,6 +117,18 @@ async def test_what_may_not_be_unpacked_leaves_nothing(ingest: Ingest, content: 
     assert not [one for one in listed if one.parent == upload.id]
 
 
+async def test_an_archive_needs_room_for_what_is_in_it(ingest: Ingest):
+    content = zipped({"a.npy": bytes(100_000)})
+    catalog, token = ingest.catalog, ingest.admin_token
+    first = await ingest.ended(await ingest.send("narrow", {"room.npy": npy(1)}))
+    used = (await catalog.quota("narrow", token=token)).used_bytes
+    await catalog.set_quota("narrow", used + 50_000, token=token)
+    upload = await ingest.ended(await ingest.send("narrow", {"a.zip": content}))
+    assert upload.error.slug == "quota-exceeded"
+    await ingest.emptied(f"raw/narrow/{upload.id}/")
+    assert len(await ingest.keys("raw/narrow/")) == len(first.files)
+
+
 async def test_an_unpacking_that_was_cut_off_begins_anew(idle_ingest: Ingest, monkeypatch):
     held, store = asyncio.Event(), Unpacking._store
 

@@ -41,6 +41,7 @@ class Unpacking:
         settings: Settings,
         token: UUID,
         progress: Callable[[float], Awaitable[None]],
+        reserve: Callable[[int], Awaitable[None]],
     ) -> None:
         self._pool = pool
         self._storage = storage
@@ -48,6 +49,7 @@ class Unpacking:
         self._settings = settings
         self._token = token
         self._progress = progress
+        self._reserve = reserve
 
     async def run(self, upload: UploadRow) -> bool:
         """Whether the upload was an archive; then its scenes are queued.
@@ -69,6 +71,9 @@ class Unpacking:
             if archive is None:
                 return False
             scenes = _scenes(file.name, archive)
+            wanted = {path for scene in scenes for path in scene}
+            sizes = [member.size for member in archive.members if member.path in wanted]
+            await self._reserve(source.size + sum(sizes))  # the archive is there meanwhile
             targets = await self._begin(upload, archive, scenes)
             try:
                 await self._store_all(upload, archive, targets)

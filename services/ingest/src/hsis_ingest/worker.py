@@ -146,6 +146,7 @@ class Worker:
 
     async def _convert(self, upload: UploadRow, token: UUID) -> None:
         if not await self._registered(upload):
+            holder = quotas.holder_of(upload.id)
             unpacking = Unpacking(
                 self._pool,
                 self._storage,
@@ -153,8 +154,8 @@ class Worker:
                 self._settings,
                 token,
                 partial(self._progress, token),
+                partial(quotas.reserve, self._catalog, upload.collection, holder),
             )
-            holder = quotas.holder_of(upload.id)
             if upload.trash_entry is None and await unpacking.run(upload):
                 await self._catalog.release_bytes(holder)  # its scenes count by themselves
                 return
