@@ -192,7 +192,9 @@ async def test_a_collection_lives_and_ends(catalog: Catalog) -> None:
     assert [link["rel"] for link in shown["links"]] == ["root", "parent", "self", "items"]
     wrong = await catalog.call("olga", "PUT", path, {"id": "other"})
     assert wrong.status_code == 400
-    await catalog.done("olga", "POST", path + "/items", item("last"))
+    last = item("last")
+    last["assets"]["cube"]["href"] = "/blobs/cubes/brief/last/cube.zarr"
+    await catalog.done("olga", "POST", path + "/items", last)
     full = await catalog.call("olga", "DELETE", path)
     assert (full.status_code, full.json()["code"]) == (409, "collection-not-empty")
     await catalog.done("olga", "DELETE", path + "/items/last")
@@ -200,6 +202,9 @@ async def test_a_collection_lives_and_ends(catalog: Catalog) -> None:
     assert (full.status_code, full.json()["code"]) == (409, "collection-not-empty")
     assert "trash" in full.json()["description"]
     assert await catalog.done("olga", "DELETE", path + "/trash") == {"purged": 1}
+    # Of a document alone nothing is lost: it goes with its collection.
+    await catalog.done("olga", "POST", path + "/items", item("a-document"))
+    await catalog.done("olga", "DELETE", path + "/items/a-document")
     await catalog.done("olga", "DELETE", path)
     assert (await catalog.call("olga", "GET", path)).status_code == 404
 

@@ -75,7 +75,11 @@ async def set_public(connection: Connection, collection: str, public: bool) -> N
 
 
 async def delete(connection: Connection, collection: str) -> None:
-    """Remove an empty collection; CollectionNotEmpty when items, spectra or a trash are in it."""
+    """Remove an empty collection; CollectionNotEmpty when items, spectra or files in the trash are
+    in it. Entries of the trash that nothing is stored for go with it."""
+    await connection.execute(
+        "DELETE FROM trash WHERE collection_id = $1 AND stored_prefixes = '{}'", collection
+    )
     try:
         await connection.execute("DELETE FROM collections WHERE id = $1", collection)
     except asyncpg.ForeignKeyViolationError as error:
