@@ -11,7 +11,7 @@ from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
 from hsis.errors import Conflict, DomainError, Problem, Unavailable
 from hsis.service.postgres import transaction
-from hsis_ingest import queue, repository, restoring, transfer_sweep
+from hsis_ingest import queue, repository, restoring, transfer_sweep, upload_sweep
 from hsis_ingest.locks import item_lock, originals_lock
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
@@ -48,7 +48,7 @@ class Cleaner:
     async def sweep(self) -> None:
         """One round over everything."""
         async with transaction(self._pool) as db:
-            await repository.expire(db)
+            await upload_sweep.expire(db)
             await transfer_sweep.expire(db)
             abandoned = await queue.fail_abandoned(
                 db, self._settings.max_attempts, ABANDONED, self._settings.upload_ttl_s
@@ -59,7 +59,7 @@ class Cleaner:
         for leftover in leftovers:
             await self._purge_transfer(leftover)
         async with transaction(self._pool) as db:
-            rows = await repository.to_purge(db, BATCH)
+            rows = await upload_sweep.to_purge(db, BATCH)
         for row in rows:
             await self.purge(row)
         for removed in await self._catalog.removed_items():
@@ -89,7 +89,7 @@ class Cleaner:
                     await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))
         await self.release_item(upload)
         async with transaction(self._pool) as db:
-            await repository.purged(db, upload.id)
+            await upload_sweep.purged(db, upload.id)
 
     async def _purge_transfer(self, leftover: Leftover) -> None:
         """Remove what a transfer has beside the file that it made."""
@@ -155,9 +155,7 @@ class Cleaner:
                 await self._storage.delete_prefix(prefix)
         await self._catalog.forget_removed_item(int(str(removed["seq"])))
 
-    async def _is_converted(
-        self, collection: str, upload: UUID, but: UUID | None = None
-    ) -> bool:
+    async def _is_converted(self, collection: str, upload: UUID, but: UUID | None = None) -> bool:
         """Whether an upload, `but` this one, converts the original files of `upload` once more."""
         async with transaction(self._pool) as db:
             return await restoring.converts(db, collection, upload, but)

@@ -56,7 +56,7 @@ class ExternalReference(InputFault):
 
 
 class UnsafeArchive(InputFault):
-    """An archive with members that no honest one has: names that lead out of it, links, overlaps."""
+    """An archive with what no honest one has: names that lead out of it, links, overlaps."""
 
 
 class EncryptedArchive(InputFault):

@@ -21,7 +21,7 @@ from hsis_ingest import uploads
 from hsis_ingest.bodies import Body
 from hsis_ingest.errors import UploadInterrupted
 from hsis_ingest.state import AppState, State
-from hsis_ingest.wanted import request_from
+from hsis_ingest.wanted import MAX_FILES, request_from
 
 CONTENT_TYPE = "multipart/form-data"
 MAX_FIELDS = 64
@@ -122,7 +122,7 @@ async def _read(request: Request, state: State) -> FormData:
     parser = _MemoryParser(
         request.headers,
         stream(),
-        max_files=uploads.MAX_FILES,
+        max_files=MAX_FILES,
         max_fields=MAX_FIELDS,
         max_part_size=MAX_FIELD_BYTES,
     )

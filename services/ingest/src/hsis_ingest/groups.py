@@ -9,9 +9,10 @@ from hsis.contracts.ids import id_from_filename
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Calibration, DeclaredFile, OnDuplicate, UploadRequest
 from hsis.errors import Conflict, InvalidInput
-from hsis_ingest import repository, uploads
+from hsis_ingest import repository
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
+from hsis_ingest.wanted import check_request, data_name
 
 
 async def join(
@@ -36,7 +37,7 @@ async def join(
         found = await _open_upload(db, owner, request.collection, group)
         if found is not None:
             return await _add(db, found, request, settings)
-    item = item or request.id or id_from_filename(uploads.data_name(request))
+    item = item or request.id or id_from_filename(data_name(request))
     await _let_give_way(db, owner, request.collection, item)
     upload = uuid.uuid4()
     await repository.create(
@@ -98,9 +99,9 @@ async def _add(
             f"The group makes the item {found.item!r}; {new.name} cannot make {request.id!r}."
         )
     merged = _merged(found, request)
-    uploads.check_request(merged, settings.max_upload_bytes)
+    check_request(merged, settings.max_upload_bytes)
     named = found.named or request.id is not None
-    item = merged.id if merged.id is not None else id_from_filename(uploads.data_name(merged))
+    item = merged.id if merged.id is not None else id_from_filename(data_name(merged))
     await _change(db, found.id, item, named, merged, settings.upload_ttl_s)
     await db.execute(
         "INSERT INTO files (upload, position, name, declared_size)"

@@ -14,6 +14,7 @@ from hsis_ingest.errors import SourceUnavailable
 from hsis_ingest.fetch_queue import FetchedFrom
 from hsis_ingest.fetching import BLOB
 from hsis_ingest.state import State
+from hsis_ingest.wanted import MAX_FILES
 
 
 async def announce(
@@ -24,10 +25,8 @@ async def announce(
     Raises as `uploads.announce` does, and SourceNotAllowed for a URL that may not be fetched,
     NotFound or Forbidden for a blob that the caller may not read.
     """
-    if len(request.sources) > uploads.MAX_FILES:
-        raise InvalidInput(
-            f"{len(request.sources)} sources; an upload has at most {uploads.MAX_FILES}."
-        )
+    if len(request.sources) > MAX_FILES:
+        raise InvalidInput(f"{len(request.sources)} sources; an upload has at most {MAX_FILES}.")
     with suppress(NotFound):  # it is made once the sources are known to be right
         await state.access.require(caller, request.collection, Role.EDITOR)
     files, sources = [], []

@@ -71,7 +71,7 @@ async def succeed(db: asyncpg.Connection, token: UUID) -> bool:
 
 
 async def condemn(db: asyncpg.Connection, token: UUID, problem: Problem) -> bool:
-    """Say why the job fails; it is `failed` once its objects are removed (repository.purged).
+    """Say why the job fails; it is `failed` once its objects are removed (upload_sweep.purged).
 
     False where the lease is lost.
     """

@@ -82,7 +82,7 @@ async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> U
     row = await db.fetchrow(sql + " FOR UPDATE" if lock else sql, upload)
     if row is None:
         raise NotFound(f"There is no upload {upload}.")
-    return (await _with_files(db, [row]))[0]
+    return (await with_files(db, [row]))[0]
 
 
 async def newest(db: asyncpg.Connection, collection: str, limit: int) -> list[UploadRow]:
@@ -93,7 +93,7 @@ async def newest(db: asyncpg.Connection, collection: str, limit: int) -> list[Up
         collection,
         limit,
     )
-    return await _with_files(db, rows)
+    return await with_files(db, rows)
 
 
 async def is_active(
@@ -239,52 +239,6 @@ async def discard(db: asyncpg.Connection, upload: UUID) -> None:
     )
 
 
-async def expire(db: asyncpg.Connection) -> int:
-    """Give up the uploads that were not complete in time; how many.
-
-    One with a file just arriving is left.
-    """
-    rows = await db.fetch(
-        "UPDATE uploads SET state = 'failed', purge = true, discarded = true"
-        " WHERE state = 'receiving' AND expires_at < now() AND NOT EXISTS"
-        " (SELECT 1 FROM files WHERE upload = uploads.id AND receive_until > now())"
-        " AND NOT EXISTS"
-        " (SELECT 1 FROM transfers WHERE upload = uploads.id AND lease_until > now())"
-        " RETURNING id"
-    )
-    return len(rows)
-
-
-async def to_purge(db: asyncpg.Connection, limit: int) -> list[UploadRow]:
-    """Failed uploads whose objects are now to be removed.
-
-    None with a file still arriving or a transfer not yet swept, and none that a living worker is
-    just removing.
-    """
-    rows = await db.fetch(
-        "SELECT * FROM uploads WHERE purge AND (expires_at IS NULL OR expires_at < now())"
-        " AND (lease_until IS NULL OR lease_until < now()) AND NOT EXISTS"
-        " (SELECT 1 FROM files WHERE upload = uploads.id AND receive_until > now())"
-        " AND NOT EXISTS (SELECT 1 FROM transfers WHERE upload = uploads.id"
-        "  AND (purge OR state = 'receiving'))"
-        " ORDER BY created_at LIMIT $1",
-        limit,
-    )
-    return await _with_files(db, rows)
-
-
-async def purged(db: asyncpg.Connection, upload: UUID) -> None:
-    """Nothing is stored for it any more: forget a given-up upload, keep a failed one's story, or an
-    unpacked archive's."""
-    await db.execute("DELETE FROM uploads WHERE id = $1 AND discarded", upload)
-    await db.execute(
-        "UPDATE uploads SET purge = false, lease_token = NULL,"
-        " state = CASE WHEN state = 'succeeded' THEN state ELSE 'failed' END,"
-        " lease_until = NULL, expires_at = NULL WHERE id = $1 AND purge",
-        upload,
-    )
-
-
 async def requeue(db: asyncpg.Connection, upload: UUID) -> None:
     """Convert a failed upload once more; Conflict where its files are not kept, or another is
     making the item."""
@@ -302,7 +256,8 @@ async def requeue(db: asyncpg.Connection, upload: UUID) -> None:
         raise Conflict("The files of this upload are not kept, or it has not failed.")
 
 
-async def _with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UploadRow]:
+async def with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UploadRow]:
+    """Rows of uploads with their files and scenes."""
     found = await db.fetch(
         "SELECT * FROM files WHERE upload = ANY($1::uuid[]) ORDER BY upload, position",
         [row["id"] for row in rows],

@@ -122,6 +122,4 @@ class Settings(DatabaseSettings):
         default=2 * GIB, ge=512 * MIB, description="Address space of that child"
     )
     tiff_max_images: int = Field(default=10_000, ge=1, description="Images of a TIFF file")
-    zarr_max_members: int = Field(
-        default=200_000, ge=1, description="Files in a zipped Zarr store"
-    )
+    zarr_max_members: int = Field(default=200_000, ge=1, description="Files in a zipped Zarr store")

@@ -21,7 +21,7 @@ from hsis_ingest.errors import LeaseLost, TruncatedFile, UnknownFormat, Unsuppor
 from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
-from hsis_ingest.uploads import MAX_FILES
+from hsis_ingest.wanted import MAX_FILES
 
 READ_BYTES = 1024 * 1024
 

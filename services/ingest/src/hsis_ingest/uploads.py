@@ -19,14 +19,11 @@ from hsis.service.postgres import transaction
 from hsis_ingest import fetch_queue, quotas, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.fetch_queue import FetchedFrom
-from hsis_ingest.formats.captures import Part, part_of
 from hsis_ingest.given import check_said, check_table
 from hsis_ingest.leases import while_leased
 from hsis_ingest.rows import StoredFile, UploadRow
 from hsis_ingest.state import State
-
-MAX_FILES = 32
-AXES = {"".join(sorted("byx")), "".join(sorted("yx"))}
+from hsis_ingest.wanted import check_request, data_name
 
 
 async def announce(
@@ -254,36 +251,6 @@ def _too_large(state: State, name: str) -> TooLarge:
         f"With {name} the upload has more than {state.settings.max_upload_bytes} bytes "
         "(setting max_upload_bytes)."
     )
-
-
-def check_request(request: UploadRequest, max_bytes: int) -> None:
-    """InvalidInput for a request that cannot be, TooLarge over `max_bytes` in all files."""
-    names = [file.name for file in request.files]
-    if len(set(names)) != len(names):
-        raise InvalidInput("Two files of an upload have the same name.")
-    if len(names) > MAX_FILES:
-        raise InvalidInput(f"{len(names)} files; an upload has at most {MAX_FILES}.")
-    if any(name in {".", ".."} for name in names):
-        raise InvalidInput("`.` and `..` are no names of files.")
-    total = sum(file.size or 0 for file in request.files)
-    if total > max_bytes:
-        raise TooLarge(f"{total} bytes; at most {max_bytes} are taken (setting max_upload_bytes).")
-    if request.axes is not None and "".join(sorted(request.axes)) not in AXES:
-        raise InvalidInput(
-            f"axes = {request.axes}; each of b, y, x once is right (or y, x for one band)."
-        )
-    if (request.rows is None) != (request.columns is None):
-        raise InvalidInput("`rows` and `columns` go together.")
-    check_said(request.metadata)
-
-
-def data_name(request: UploadRequest) -> str:
-    """The file that the item is named after: the first that is no header, rather the scene than a
-    reference of it."""
-    table = request.metadata and request.metadata.wavelengths_file
-    names = [file.name for file in request.files if file.name != table] or [table or ""]
-    data = [name for name in names if not name.lower().endswith(".hdr")] or names
-    return next((name for name in data if part_of(name) is Part.SCENE), data[0])
 
 
 async def require_collection(state: State, caller: Caller, collection: str) -> None:
