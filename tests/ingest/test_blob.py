@@ -58,13 +58,16 @@ async def test_errors_of_the_store_come_through(store):
 
 
 async def test_close_ends_a_read(store):
+    begun = asyncio.Event()
+
     async def never(*_):
+        begun.set()
         await asyncio.Event().wait()
 
     store.get_range = never
     source = BlobSource(store, "key", "name", len(CONTENT))
     reading = asyncio.ensure_future(asyncio.to_thread(source.read_at, 0, 10))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     source.close()
     with pytest.raises(asyncio.CancelledError):
         await reading
