@@ -24,6 +24,8 @@ ENTITIES = (
     '<!ENTITY c SYSTEM "file:///etc/passwd">]>'
 )
 ENMAP = "ENMAP01-L2A-X"
+BY_CONVERSION = {"envi-of-nan-only", "envi-negative-wavelength"}
+"""Cases that a reader takes."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,22 @@ class Case:
     files: dict[str, bytes]
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def format(self) -> str:
+        """What the name begins with."""
+        return self.name.partition("-")[0]
+
 
 def cases() -> list[Case]:
     """All of them."""
     return [*_envi(), *_numpy(), *_matlab(), *_tiff(), *_hdf5(), *_products(), *_others()]
+
+
+def few() -> list[Case]:
+    """One of each format and problem, and those that only a conversion finds."""
+    chosen = {(case.format, case.problem): case for case in reversed(cases())}
+    kept = {case.name for case in chosen.values()}
+    return [case for case in cases() if case.name in kept | BY_CONVERSION]
 
 
 def header(**changes: str | None) -> bytes:
