@@ -23,7 +23,7 @@ async def reserve(catalog: CatalogClient, collection: str, holder: str, count: i
 def own_bytes(upload: UploadRow) -> int:
     """What the upload's files take, as far as that is known; nothing where they are an earlier
     item's and counted with that."""
-    if upload.originals is not None and upload.originals != upload.parent:
+    if upload.originals is not None:
         return 0
     sizes = (file.declared_size if file.size is None else file.size for file in upload.files)
     return sum(size or 0 for size in sizes)
