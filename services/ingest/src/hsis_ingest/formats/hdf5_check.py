@@ -129,6 +129,8 @@ def main(arguments: dict[str, Any]) -> int:
     from hsis_ingest.formats.hdf5_file import Hdf5File
     from hsis_ingest.formats.hdf5_layouts import read_hdf5
 
+    # A KeyboardInterrupt could be swallowed where the library calls back.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = ReadOptions(**arguments["options"])
     cpu_s, memory = int(options.hdf5_check_cpu_s or 1), options.hdf5_check_memory_bytes
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
