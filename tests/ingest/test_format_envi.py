@@ -126,3 +126,15 @@ def test_a_brace_on_the_next_line_and_lists_over_many():
     assert info.fwhm_nm == (5, 6)
     assert info.good_bands == (True, False)
     assert info.band_names == ("a", "b")
+
+
+@pytest.mark.parametrize("zone", ["3³", "9" * 5000, "", "99"])
+def test_a_utm_zone_that_is_none_is_no_place(zone):
+    """The first of these was found by fuzzing."""
+    source = envi(f"map info = {{UTM, 1, 1, 500000, 4000000, 30, 30, {zone}, North, WGS-84}}\n")
+    assert source.info.crs_wkt is None
+
+
+def test_a_number_of_classes_with_too_many_digits():
+    with pytest.raises(HeaderMismatch, match="an integer from 1 to"):
+        envi(f"classes = {'9' * 5000}\n", ONE_BAND, 6)

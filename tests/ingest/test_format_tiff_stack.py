@@ -270,3 +270,14 @@ def test_an_error_of_the_store_is_not_taken_for_a_damaged_file():
         whole(source)
     with pytest.raises(ConnectionError, match="away"):
         opened([file])
+
+
+def test_a_tag_of_eight_bytes_where_four_have_place():
+    """Found by fuzzing: a classic TIFF has the value elsewhere."""
+    content = bytearray(tif(STACK[0]).content)
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        width = file.pages[0].tags["ImageWidth"]
+    content[width.offset + 2 : width.offset + 4] = b"\x10\0"  # LONG8
+    content[width.valueoffset : width.valueoffset + 4] = bytes(4)
+    with pytest.raises(TruncatedFile):
+        whole(opened([MemoryFile("long8.tif", bytes(content))]))

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from hsis.digits import natural
 from hsis.errors import (
     COMMON_PROBLEMS,
     Conflict,
@@ -193,17 +194,17 @@ class Fetcher:
         return self._rules.check_url(str(joined))
 
     async def _note_size(self, fetch: Fetch, token: UUID, response: httpx.Response) -> None:
-        length = response.headers.get("Content-Length", "")
-        if not length.isdigit():
+        length = natural(response.headers.get("Content-Length", ""))
+        if length is None:
             return
         limit = uploads.bytes_allowed(self._state, fetch.upload, fetch.file)
-        if int(length) > limit:
+        if length > limit:
             raise TooLarge(
                 f"{fetch.file.name} has {length} bytes; {limit} are left to the upload "
                 "(setting max_upload_bytes)."
             )
         async with transaction(self._state.pool) as db:
-            await fetch_queue.note_size(db, fetch.upload.id, fetch.file.name, token, int(length))
+            await fetch_queue.note_size(db, fetch.upload.id, fetch.file.name, token, length)
 
     async def _renew(self, fetch: Fetch, token: UUID, progress: "_Progress") -> bool:
         upload, name = fetch.upload.id, fetch.file.name

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from hsis.contracts.access import Caller, Role
 from hsis.contracts.uploads import Upload
+from hsis.digits import natural
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
 from hsis.service.tokens import RequiredCaller
 from hsis_ingest import uploads
@@ -105,8 +106,7 @@ async def _create(request: Request, state: State, caller: Caller, key: UUID | No
 async def _read(request: Request, state: State) -> FormData:
     """The whole form. TooLarge, UploadInterrupted, or InvalidInput where it is none."""
     limit = state.settings.max_form_bytes
-    stated = request.headers.get("Content-Length", "")
-    if stated.isdigit() and int(stated) > limit + FRAME_BYTES:
+    if (natural(request.headers.get("Content-Length", "")) or 0) > limit + FRAME_BYTES:
         raise _too_large(limit)
     body = Body(request.stream(), state.settings.transfer_idle_s, limit + FRAME_BYTES)
 

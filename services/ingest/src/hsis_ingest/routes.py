@@ -10,6 +10,7 @@ from hsis.contracts.access import Role
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import Filename, Upload, UploadRequest
+from hsis.digits import natural
 from hsis.errors import InvalidInput
 from hsis.service.postgres import transaction
 from hsis.service.tokens import OptionalCaller, RequiredCaller
@@ -71,12 +72,11 @@ async def put_file(
 ) -> Upload:
     """Send an announced file as the body. The last one queues the conversion."""
     found = await uploads.visible(state, caller, upload, Role.EDITOR)
-    length = request.headers.get("Content-Length")
-    if length is not None and not length.isdigit():
+    stated = request.headers.get("Content-Length")
+    length = None if stated is None else natural(stated)
+    if stated is not None and length is None:
         raise InvalidInput("Content-Length is no number.")
-    return await uploads.receive(
-        state, found, filename, None if length is None else int(length), request.stream()
-    )
+    return await uploads.receive(state, found, filename, length, request.stream())
 
 
 @router.post("/{upload}/retry")

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from hsis.digits import natural
 from hsis.errors import InvalidInput
 
 MAX_METADATA = 8192
-MAX_DIGITS = 18
 PLAIN_METADATA = (
     "wavelengths_file",
     "wavelength_unit",
@@ -28,9 +28,10 @@ PLAIN_METADATA = (
 def count(headers: Mapping[str, str], name: str) -> int:
     """A header that is a number of bytes; InvalidInput where it is missing or something else."""
     value = headers.get(name, "").strip()
-    if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
+    found = natural(value)
+    if found is None:
         raise InvalidInput(f"{name} must be a number of bytes, not {value!r}.")
-    return int(value)
+    return found
 
 
 def parse_metadata(header: str | None) -> dict[str, str]:

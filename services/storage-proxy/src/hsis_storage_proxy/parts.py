@@ -15,6 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from hsis.contracts.blobs import Blob, Part, PartsUpload
+from hsis.digits import natural
 from hsis.errors import InvalidInput, TooLarge
 from hsis.service.tokens import ServiceCaller
 from hsis_storage_proxy.keys import check_key
@@ -97,12 +98,12 @@ async def abort_parts(
 
 
 def _part_length(request: Request, state: State) -> int:
-    declared = request.headers.get("Content-Length")
-    if declared is None or not declared.isdigit():
+    declared = natural(request.headers.get("Content-Length", ""))
+    if declared is None:
         raise InvalidInput("A part needs its Content-Length.")
-    if int(declared) > state.settings.part_bytes:
+    if declared > state.settings.part_bytes:
         raise TooLarge(
             f"A part has at most {state.settings.part_bytes} bytes (part_bytes); "
             f"this has {declared}."
         )
-    return int(declared)
+    return declared

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
+from hsis.digits import natural
 from hsis_ingest.archives.members import Checks, Content, Limits, Member
 from hsis_ingest.errors import TruncatedFile, UnsafeArchive, UnsupportedFormat
 from hsis_ingest.formats.source import ByteSource, RangeFile
@@ -138,9 +139,10 @@ def _entry_of(info: tarfile.TarInfo, extended: dict[str, str], archive: str) -> 
         raise UnsupportedFormat(f"{where} is a sparse file; one stored in full is right.")
     if info.type not in FILES and info.type != tarfile.DIRTYPE:
         raise UnsafeArchive(f"{where} is a device, or something else that is no file.")
-    if not size.isdigit() or (info.type == tarfile.DIRTYPE and int(size)):
-        raise UnsafeArchive(f"{where} has {size} bytes, which cannot be.")
-    return _Entry(name, int(size), info.type in FILES)
+    count = natural(size)
+    if count is None or (info.type == tarfile.DIRTYPE and count):
+        raise UnsafeArchive(f"{where} has {size[:40]} bytes, which cannot be.")
+    return _Entry(name, count, info.type in FILES)
 
 
 class _Bounded:

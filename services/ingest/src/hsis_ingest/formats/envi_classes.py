@@ -4,6 +4,7 @@ import dataclasses
 
 from hsis.cube.classes import CubeClass, numbered_classes
 from hsis.cube.layout import CubeInfo
+from hsis.digits import natural
 from hsis.envi import listed
 from hsis_ingest.errors import HeaderMismatch, UnsupportedFormat
 from hsis_ingest.formats.envi_header import EnviHeader
@@ -45,13 +46,14 @@ def _titles(header: EnviHeader, name: str) -> list[str]:
     """One a class; `Class n` where the names, which may hold commas, cannot be told apart."""
     names = [" ".join(entry.split()) for entry in listed(header.fields.get("class names", ""))]
     text = header.fields.get("classes", str(len(names)))
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MAX_CLASSES:
+    count = natural(text)
+    if count is None or not 0 < count <= MAX_CLASSES:
         raise HeaderMismatch(
             f"{name}: classes = {text[:40]}; an integer from 1 to {MAX_CLASSES} is right."
         )
-    if len(names) == int(text) and all(names):
+    if len(names) == count and all(names):
         return names
-    return [f"Class {value}" for value in range(int(text))]
+    return [f"Class {value}" for value in range(count)]
 
 
 def _colours(header: EnviHeader, count: int, name: str) -> list[str] | None:

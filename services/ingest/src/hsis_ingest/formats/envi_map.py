@@ -6,6 +6,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsis.cube.layout import Transform
+from hsis.digits import natural
 from hsis.envi import listed
 from hsis_ingest.errors import HeaderMismatch
 
@@ -78,10 +79,10 @@ def _epsg(info: list[str]) -> str | None:
     if projection in ORDINARY:
         datum = info[7].lower() if len(info) > 7 and "=" not in info[7] else "wgs-84"
         return ORDINARY[projection] if datum in {"wgs-84", "wgs84"} else None
-    if projection != "utm" or len(info) < 9 or not info[7].isdigit():
+    zone = natural(info[7]) if len(info) > 8 else None
+    if projection != "utm" or zone is None:
         return None
     datum = info[9].lower() if len(info) > 9 and "=" not in info[9] else "wgs-84"
     north, south = UTM_EPSG.get(datum, (None, None))
     base = south if info[8].lower().startswith("s") else north
-    zone = int(info[7])
     return f"EPSG:{base + zone}" if base is not None and 1 <= zone <= 60 else None

@@ -11,6 +11,7 @@ import tifffile
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from hsis.digits import natural
 from hsis.envi import NANOMETRES
 from hsis_ingest.errors import (
     ExternalReference,
@@ -152,8 +153,9 @@ def _emitted(channels: list[Element], name: str) -> tuple[float, ...] | None:
 
 
 def _positive(text: str | None, what: str, name: str) -> int:
-    if text is None or not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**31:
+    found = natural(text or "")
+    if found is None or not 0 < found < 2**31:
         raise HeaderMismatch(
             f"{name}: {what} = {(text or '')[:40]!r}; a positive integer is right."
         )
-    return int(text)
+    return found

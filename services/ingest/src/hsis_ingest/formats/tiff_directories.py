@@ -101,7 +101,7 @@ def _directory(data: ByteSource, offset: int, order: str, big: bool) -> tuple[Di
                     f"{data.name} has {data.size} bytes; tag {tag} needs {at + size}."
                 )
             description = (at, size) if tag == DESCRIPTION else description
-        if number == 1 and kind in INTEGERS:
+        elif number == 1 and kind in INTEGERS:
             form = order + INTEGERS[kind]
             (values[tag],) = struct.unpack(form, value[: struct.calcsize(form)])
     (following,) = struct.unpack(order + next_form, body[-next_bytes:])
