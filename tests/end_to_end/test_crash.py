@@ -10,13 +10,12 @@ import numpy as np
 import psutil
 import pytest
 from tests.support.api import Session, open_cube, session
+from tests.support.stacks import stack_in
 
 from hsis.contracts.jobs import JobStatus
 from hsis.contracts.uploads import UploadState
 from hsis.cube.layout import store_documents
 from hsis.cube.reader import StoredCube
-from hsis_embedded.readiness import free_port
-from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.stack import SERVICES, Stack
 
 PASSWORD = "password-of-the-crash-tests"
@@ -29,14 +28,6 @@ SHAPE = (160, 540, 640)
 async def installation(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[Stack, Session]]:
-    project = Path(__file__).resolve().parents[2]
-    settings = EmbeddedSettings(
-        home=tmp_path_factory.mktemp("crash") / "home",
-        port=free_port(),
-        admin_password=PASSWORD,
-        caddyfile=project / "compose" / "Caddyfile",
-        node_modules=project / "services" / "web" / "node_modules",
-    )
     with pytest.MonkeyPatch.context() as environment:
         # A killed worker's lease must end within the test's patience.
         environment.setenv("HSIS_LEASE_S", "3")
@@ -44,7 +35,7 @@ async def installation(
         # Of the operator: not for everyone to know.
         environment.setenv("HSIS_ADMIN_PASSWORD", PASSWORD)
         environment.setenv("HSIS_TOKEN", "of the operator")
-        with Stack(settings) as stack:
+        with stack_in(tmp_path_factory.mktemp("crash") / "home", PASSWORD) as stack:
             await stack.start()
             async with session(stack.url, PASSWORD) as api:
                 yield stack, api

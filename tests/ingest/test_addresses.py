@@ -14,7 +14,7 @@ class Chosen:
     """The settings that the rules look at."""
 
     fetch_allow_private = False
-    fetch_private_hosts = "files.test, other.test"
+    fetch_private_hosts = "scenes.test, other.test"
 
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001::1"]
@@ -89,8 +89,8 @@ async def test_the_connection_goes_to_the_address_that_was_checked():
         port = httpx.URL(url).port
         transport = CheckedTransport(AddressRules(Chosen(), resolve))
         async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-            answer = await client.get(f"http://files.test:{port}/a")
-    assert (answer.text, asked, seen) == ("here", ["files.test"], [f"files.test:{port}"])
+            answer = await client.get(f"http://scenes.test:{port}/a")
+    assert (answer.text, asked, seen) == ("here", ["scenes.test"], [f"scenes.test:{port}"])
 
 
 async def test_tls_names_the_host_and_not_its_address():
@@ -118,5 +118,5 @@ async def test_tls_names_the_host_and_not_its_address():
     transport = CheckedTransport(AddressRules(Chosen(), resolve))
     async with server, httpx.AsyncClient(transport=transport, trust_env=False) as client:
         with pytest.raises(httpx.TransportError):
-            await client.get(f"https://files.test:{port}/")
-    assert named == ["files.test"]
+            await client.get(f"https://scenes.test:{port}/")
+    assert named == ["scenes.test"]

@@ -6,6 +6,17 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from hsis.cli.options import (
+    AsJson,
+    Axes,
+    CalibrationChoice,
+    Collection,
+    DuplicateChoice,
+    ItemId,
+    TableSide,
+    Variable,
+    Wait,
+)
 from hsis.cli.output import print_json
 from hsis.cli.said import takes_metadata, told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
@@ -20,26 +31,16 @@ def ingest(
         list[str],
         typer.Argument(help="The files of one cube: URLs, or keys such as raw/lab/scratch/a.npy."),
     ],
-    collection: Annotated[str, typer.Option(help="Made, private, where it does not exist.")],
-    item: Annotated[str | None, typer.Option("--id", help="Item id; else of the name.")] = None,
-    axes: Annotated[
-        str | None, typer.Option(help="Axes of an array without names; `yxb` by default.")
-    ] = None,
-    variable: Annotated[str | None, typer.Option(help="Of a file that holds several.")] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Of an array of pixels by bands.")] = None,
-    columns: Annotated[
-        int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
-    ] = None,
-    calibration: Annotated[
-        Calibration,
-        typer.Option(help="`reflectance` of a raw scene by its WHITEREF_ and DARKREF_ files."),
-    ] = Calibration.NONE,
-    on_duplicate: Annotated[
-        OnDuplicate,
-        typer.Option(help="Where an item of the same files is there: another one, or none."),
-    ] = OnDuplicate.SHARE,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
+    collection: Collection,
+    item: ItemId = None,
+    axes: Axes = None,
+    variable: Variable = None,
+    rows: TableSide = None,
+    columns: TableSide = None,
+    calibration: CalibrationChoice = Calibration.NONE,
+    on_duplicate: DuplicateChoice = OnDuplicate.SHARE,
+    wait: Wait = False,
+    as_json: AsJson = False,
     said: CubeMetadata | None = None,
 ) -> None:
     """Have the server fetch a cube, from URLs or from elsewhere in its store, and convert it."""

@@ -10,6 +10,17 @@ from pydantic import ValidationError
 from hsis.cli.companions import with_companions, with_references
 from hsis.cli.folder import folder_in, scenes_in
 from hsis.cli.journal import FileJournal
+from hsis.cli.options import (
+    AsJson,
+    Axes,
+    CalibrationChoice,
+    Collection,
+    DuplicateChoice,
+    ItemId,
+    TableSide,
+    Variable,
+    Wait,
+)
 from hsis.cli.output import byte_progress, print_json, share_progress
 from hsis.cli.said import takes_metadata, told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
@@ -37,29 +48,19 @@ Files = Annotated[
 @takes_metadata
 def upload(
     files: Files,
-    collection: Annotated[str, typer.Option(help="Made, private, where it does not exist.")],
-    item: Annotated[str | None, typer.Option("--id", help="Item id; else of the name.")] = None,
-    axes: Annotated[
-        str | None, typer.Option(help="Axes of an array without names; `yxb` by default.")
-    ] = None,
-    variable: Annotated[str | None, typer.Option(help="Of a file that holds several.")] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Of an array of pixels by bands.")] = None,
-    columns: Annotated[
-        int | None, typer.Option(min=1, help="Of an array of pixels by bands.")
-    ] = None,
-    calibration: Annotated[
-        Calibration,
-        typer.Option(help="`reflectance` by the WHITEREF_ and DARKREF_ files beside a raw scene."),
-    ] = Calibration.NONE,
-    on_duplicate: Annotated[
-        OnDuplicate,
-        typer.Option(help="Where an item of the same files is there: another one, or none."),
-    ] = OnDuplicate.SHARE,
+    collection: Collection,
+    item: ItemId = None,
+    axes: Axes = None,
+    variable: Variable = None,
+    rows: TableSide = None,
+    columns: TableSide = None,
+    calibration: CalibrationChoice = Calibration.NONE,
+    on_duplicate: DuplicateChoice = OnDuplicate.SHARE,
     tries: Annotated[
         int, typer.Option(min=1, help="In a row that bring nothing further, before it ends.")
     ] = DEFAULT_TRIES,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the cube is stored.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the upload as JSON.")] = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
     said: CubeMetadata | None = None,
 ) -> None:
     """Upload a cube. All files of one call make one item; an ENVI header is found by itself.
