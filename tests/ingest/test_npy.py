@@ -79,6 +79,7 @@ def test_what_cannot_be_stored_is_refused():
     [
         (b"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3, 4", TruncatedFile),
         (b"{'descr': '<i4', 'fortran_order': False, 'shape': (-1, -2, 3), }", UnsupportedFormat),
+        (b"{'descr': '<i4', b'fortran_order': False, 'shape': (2, 3, 4), }", TruncatedFile),
         (b"(" * 3000, TruncatedFile),
         (b"'" * 3, TruncatedFile),
         (b"\xff\xfe", TruncatedFile),

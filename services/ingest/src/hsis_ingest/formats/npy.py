@@ -24,6 +24,10 @@ FORMAT = "NumPy"
 MAGIC = b"\x93NUMPY"
 DEFAULT_AXES = "yxb"
 MAX_HEADER_BYTES = 64 * 1024
+DAMAGE = (
+    ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError, RecursionError,
+)  # fmt: skip
+"""What NumPy raises over headers that are none."""
 
 
 class NpySource:
@@ -71,7 +75,7 @@ def _header(data: ByteSource) -> tuple[tuple[int, ...], bool, np.dtype[Any], int
                 else npy_format.read_array_header_2_0
             )
             shape, fortran, dtype = read(file, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, SyntaxError, tokenize.TokenError, RecursionError) as error:
+    except DAMAGE as error:
         if file.error is not None:
             raise file.error from error
         raise TruncatedFile(f"{data.name} has a damaged .npy header.") from error
