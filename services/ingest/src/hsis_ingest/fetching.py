@@ -37,6 +37,7 @@ from hsis_ingest.errors import (
 )
 from hsis_ingest.fetch_queue import Fetch
 from hsis_ingest.leases import while_leased
+from hsis_ingest.loops import forever
 from hsis_ingest.state import State
 
 logger = logging.getLogger(__name__)
@@ -59,9 +60,10 @@ class Fetcher:
 
     async def run(self) -> None:
         """Fetch for ever, whatever fails on the way."""
+        poll_s = self._settings.worker_poll_s
         async with asyncio.TaskGroup() as group:
             for _ in range(self._settings.concurrent_fetches):
-                group.create_task(self._forever())
+                group.create_task(forever(self._fetch_all, poll_s, 0))
 
     async def fetch_next(self) -> bool:
         """Fetch the next file of the queue; False where there was none."""
@@ -77,16 +79,9 @@ class Fetcher:
             request_id.reset(mark)
         return True
 
-    async def _forever(self) -> None:
-        while True:
-            try:
-                while await self.fetch_next():
-                    pass
-            except Unavailable as error:
-                logger.warning("waiting for another part: %s", error.detail)
-            except Exception:
-                logger.exception("a step of the fetcher failed; it goes on")
-            await asyncio.sleep(self._settings.worker_poll_s)
+    async def _fetch_all(self) -> None:
+        while await self.fetch_next():
+            pass
 
     async def _attempt(self, fetch: Fetch, token: UUID) -> None:
         extra = {"upload": str(fetch.upload.id), "file": fetch.file.name}

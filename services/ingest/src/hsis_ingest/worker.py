@@ -37,6 +37,7 @@ from hsis_ingest.convert import Conversion
 from hsis_ingest.duplicates import Duplicates
 from hsis_ingest.errors import PROBLEMS, DuplicateOriginal, InputFault, LeaseLost, MetadataMismatch
 from hsis_ingest.leases import while_leased
+from hsis_ingest.loops import forever
 from hsis_ingest.registration import UPLOAD_PROPERTY
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
@@ -81,11 +82,12 @@ class Worker:
 
     async def run(self) -> None:
         """Convert and sweep, whatever fails on the way."""
+        sweep_s, failure_pause_s = self._settings.sweep_s, self._settings.worker_poll_s
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._forever(self._work, 0))
-            group.create_task(self._forever(self._cleaner.sweep, self._settings.sweep_s))
+            group.create_task(forever(self._work, 0, failure_pause_s))
+            group.create_task(forever(self._cleaner.sweep, sweep_s, failure_pause_s))
             if self._chore is not None:
-                group.create_task(self._forever(self._chore, self._settings.sweep_s))
+                group.create_task(forever(self._chore, sweep_s, failure_pause_s))
 
     async def convert_next(self) -> bool:
         """Convert the next upload in the queue; False where there was none."""
@@ -101,18 +103,6 @@ class Worker:
         finally:
             request_id.reset(mark)
         return True
-
-    async def _forever(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
-        while True:
-            try:
-                await step()
-            except Unavailable as error:
-                logger.warning("waiting for another part: %s", error.detail)
-                await asyncio.sleep(self._settings.worker_poll_s)
-            except Exception:
-                logger.exception("a step of the worker failed; it goes on")
-                await asyncio.sleep(self._settings.worker_poll_s)
-            await asyncio.sleep(pause_s)
 
     async def _work(self) -> None:
         """Convert until the queue is empty, then wait a moment for it to be filled."""
