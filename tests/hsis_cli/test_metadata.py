@@ -72,6 +72,15 @@ def test_given_corrected_and_templated(tmp_path: Path) -> None:
     assert "lab:n" not in item("a")["properties"]
     assert "fwhm" not in run("correct", COLLECTION, "a").split("admin corrected")[0]
 
+    (tmp_path / "gains.txt").write_text("0.5\n0.25\n2\n")
+    run("correct", COLLECTION, "a", "--scale", tmp_path / "gains.txt", "--offset", "-1,0,1")
+    shown = json.loads(run("correct", COLLECTION, "a", "--json"))["metadata"]
+    assert (shown["scale"], shown["offset"]) == ([0.5, 0.25, 2], [-1, 0, 1])
+    told = run("correct", COLLECTION, "a", "--scale", "1,2", code=1)
+    assert "2 values; the cube has 3 bands" in told
+    told = run("correct", COLLECTION, "a", "--scale", "much", code=2)
+    assert "--scale much: a number is right, or one a band" in told
+
     told = run(*upload, "--id", "c", "--wavelengths", two_bands(tmp_path), code=1)
     assert "2 values; the cube has 3 bands" in told
     failed = re.search(r"hsis retry ([0-9a-f-]{36})", told)

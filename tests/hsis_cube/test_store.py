@@ -139,6 +139,35 @@ async def test_the_description_comes_back_as_it_was_written(tmp_path: Path) -> N
     assert repr(found) == repr(info)
 
 
+def test_gains_that_differ_lie_beside_the_values(tmp_path: Path) -> None:
+    values = random_values((3, 4, 600), "int16")
+    stored(tmp_path, values, scale=(0.5, 0.25, 0.125), offset=-1.0, unit="1")
+    dataset = xarray.open_zarr(tmp_path, consolidated=True)
+    array = dataset["cube"]
+    assert array.dtype == np.int16
+    physical = array * dataset["band_scale"] + dataset["band_offset"]
+    expected = np.stack([values[band] * 0.5 ** (band + 1) - 1 for band in range(3)])
+    np.testing.assert_array_equal(physical.values, expected)
+    assert array.coords["band_scale"].dtype == array.coords["band_offset"].dtype == np.float64
+    assert array.attrs["physical_values"] == "stored * band_scale + band_offset"
+    for path in ("cube", "overviews/2"):  # nobody shall apply a scale that is not the band's
+        attributes = zarr.open_group(tmp_path, mode="r")[path].attrs
+        assert not {"scale", "offset"} & set(attributes)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [((0.5, 0.25, 0.125), 0.0), (2.0, (0.0, 1.0, 0.0)), (2.0, -1.0)]
+)
+async def test_gains_come_back(tmp_path: Path, scale: Any, offset: Any) -> None:
+    blobs, values = FolderBlobs(tmp_path), random_values((3, 4, 5), "uint8")
+    info = layout.CubeInfo(values.shape, values.dtype, scale=scale, offset=offset)
+    await write_cube(blobs, "", values, info)
+    found = (await StoredCube.open(blobs, "")).info
+    assert (found.scale, found.offset) == (scale, offset)
+    with pytest.raises(ValueError, match="2 of scale for 3 bands"):
+        layout.CubeInfo(values.shape, values.dtype, scale=(1.0, 2.0))
+
+
 @pytest.mark.parametrize(
     "shape", [[2**16 + 1, 4, 5], [3, 0, 5], [3, 4, 2**31], [3, 4.0, 5], [3, 4], "345", None]
 )

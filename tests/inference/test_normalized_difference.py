@@ -5,6 +5,7 @@ import pytest
 
 from hsis.errors import InvalidInput
 from hsis_inference.device import Device
+from hsis_inference.processes.base import Plan
 from hsis_inference.processes.normalized_difference import NormalizedDifference
 from tests.inference.scenes import info_of, plan_of, run
 
@@ -26,6 +27,19 @@ def test_physical_values_over_several_blocks(cpu: Device) -> None:
     found = run(ND, plan_of(ND, info), cube, cpu)[0]
     a, b = cube[3] * 0.5 + 10, cube[2] * 0.5 + 10  # 850 is nearer to 860 than 870: the first
     np.testing.assert_array_equal(found, ((a - b) / (a + b)).astype(np.float32))
+
+
+def test_bands_with_scales_of_their_own(cpu: Device) -> None:
+    cube = np.random.default_rng(2).integers(1, 60000, (5, 20, 30), dtype=np.uint16)
+    scales, offsets = (0.1, 0.2, 0.025, 0.0125, 0.5), (0.0, 0.0, -3.0, 0.25, 0.0)
+    info = info_of(cube, wavelengths_nm=WAVELENGTHS, scale=scales, offset=offsets)
+    plan = plan_of(ND, info)
+    assert (plan.scale, plan.offset) == ((0.0125, 0.025), (0.25, -3.0))
+    kept = Plan.model_validate_json(plan.model_dump_json())  # as with the job
+    found = run(ND, kept, cube, cpu)[0]
+    a, b = cube[3] * 0.0125 + 0.25, cube[2] * 0.025 - 3
+    np.testing.assert_array_equal(found, ((a - b) / (a + b)).astype(np.float32))
+    assert plan_of(ND, info, band_a=5, band_b=1).scale == (0.5, 0.1)
 
 
 def test_bands_by_wavelength() -> None:

@@ -133,6 +133,39 @@ async def test_cube_and_item_are_corrected_alike(ingest: Ingest):
     await checksums_are_true(ingest, "all")
 
 
+async def test_scales_of_each_band(ingest: Ingest):
+    await stored(ingest, "gains", scale=[0.5, 0.25, 0.125])
+    cube = (await item_of(ingest, "gains"))["assets"]["cube"]
+    assert [band["raster:scale"] for band in cube["bands"]] == [0.5, 0.25, 0.125]
+    assert [band["raster:offset"] for band in cube["bands"]] == [0, 0, 0]
+    assert not {"raster:scale", "raster:offset"} & set(cube)
+    dataset = await dataset_of(ingest, "gains")
+    assert dataset["band_scale"].values.tolist() == [0.5, 0.25, 0.125]
+    assert not {"scale", "offset"} & set(dataset["cube"].attrs)
+
+    token = ingest.admin_token
+    for wrong in ([1, 2], [1, 0, 2]):
+        with pytest.raises(InvalidInput, match=r"3 bands|not 0"):
+            await ingest.client.correct(COLLECTION, "gains", {"scale": wrong}, token=token)
+    changes = {"scale": [2, 2, 2], "offset": [0, 1, -1]}
+    known = await ingest.client.correct(COLLECTION, "gains", changes, token=token)
+    assert (known.metadata["scale"], known.metadata["offset"]) == (2, [0, 1, -1])
+    dataset = await dataset_of(ingest, "gains")
+    assert dataset["band_scale"].values.tolist() == [2, 2, 2]
+    assert dataset["band_offset"].values.tolist() == [0, 1, -1]
+    await checksums_are_true(ingest, "gains")
+
+    known = await ingest.client.correct(COLLECTION, "gains", {"offset": None}, token=token)
+    assert (known.metadata["scale"], known.metadata["offset"]) == (2, 0)
+    cube = (await item_of(ingest, "gains"))["assets"]["cube"]
+    assert (cube["raster:scale"], cube["raster:offset"]) == (2, 0)
+    assert not any("raster:scale" in band for band in cube["bands"])
+    dataset = await dataset_of(ingest, "gains")
+    assert (dataset["cube"].attrs["scale"], dataset["cube"].attrs["offset"]) == (2, 0)
+    assert not {"band_scale", "band_offset"} & set(dataset.coords)
+    await checksums_are_true(ingest, "gains")
+
+
 async def checksums_are_true(ingest: Ingest, item: str):
     prefix, token = f"cubes/{COLLECTION}/{item}/", ingest.admin_token
     kept = json.loads(await ingest.storage.get(prefix + "checksums.json", token=token))["objects"]

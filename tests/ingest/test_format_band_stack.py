@@ -13,7 +13,7 @@ TRANSFORM = rasterio.Affine(30, 0, 300000, 0, -30, 5800000)
 
 @pytest.fixture
 def written(tmp_path):
-    def write(name, values, tags=None, dataset_tags=None, **profile):
+    def write(name, values, tags=None, dataset_tags=None, scale=None, **profile):
         profile = {
             "driver": "GTiff", "count": 1, "height": values.shape[-2], "width": values.shape[-1],
             "dtype": values.dtype, "crs": "EPSG:32633", "transform": TRANSFORM, "nodata": -1,
@@ -22,6 +22,8 @@ def written(tmp_path):
             dataset.write(values if values.ndim == 3 else values[None])
             dataset.update_tags(1, **(tags or {}))
             dataset.update_tags(**(dataset_tags or {}))
+            if scale is not None:
+                dataset.scales = (scale,)
         return file_of(tmp_path / name)
 
     return write
@@ -71,6 +73,17 @@ def test_numbers_in_names_give_the_order(written, names, order, wavelengths):
     source = opened(files)
     np.testing.assert_array_equal(whole(source), VALUES[order])
     assert source.info.wavelengths_nm == wavelengths
+
+
+def test_files_with_scales_of_their_own(written):
+    scales = (1 / 40, 1 / 40, 1 / 80, 1 / 80)  # as of Hyperion's two detectors
+    files = [
+        written(f"EO1H_B{n:03}.tif", values, scale=scale)
+        for n, (values, scale) in enumerate(zip(VALUES, scales, strict=True), start=1)
+    ]
+    source = opened(files)
+    assert (source.info.scale, source.info.offset) == (scales, 0)
+    np.testing.assert_array_equal(whole(source), VALUES)
 
 
 @pytest.mark.parametrize(

@@ -71,12 +71,26 @@ def test_gains_and_offsets_of_all_bands():
     assert (both.scale, both.offset) == (0.5, 0)
 
 
+def test_gains_of_each_band_written_by_spectral(tmp_path):
+    counts = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
+    gains = [0.025, 0.025, 0.0125, 0.5]  # of two detectors, and a last band of its own
+    spectral.envi.save_image(
+        str(tmp_path / "c.hdr"), counts, dtype=counts.dtype, ext=".raw",
+        metadata={"data gain values": gains, "data offset values": [0, 0, -1.5, 0]},
+    )  # fmt: skip
+    source = open_files(tmp_path / "c.hdr", tmp_path / "c.raw")
+    np.testing.assert_array_equal(whole(source), counts.transpose(2, 0, 1))
+    assert source.info.dtype == np.uint16
+    assert (source.info.scale, source.info.offset) == (tuple(gains), (0, 0, -1.5, 0))
+    one = envi("data offset values = {-1, 2}").info
+    assert (one.scale, one.offset) == (1, (-1, 2))
+
+
 @pytest.mark.parametrize(
     ("extra", "error", "message"),
     [
-        ("data gain values = {0.5, 0.6}", UnsupportedFormat, "`data gain values`, 0.5 to 0.6"),
         ("data gain values = {0.5}", HeaderMismatch, "1 values of `data gain values` for 2 bands"),
-        ("data gain values = {0, 0}", HeaderMismatch, "they multiply"),
+        ("data gain values = {2, 0}", HeaderMismatch, "0 for band 2; it multiplies values"),
         ("data offset values = {nan, nan}", HeaderMismatch, "no number"),
         ("major frame offsets = {0, 4}", UnsupportedFormat, "major frame offsets"),
         ("minor frame offsets = {8, 0}", UnsupportedFormat, "minor frame offsets"),

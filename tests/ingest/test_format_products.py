@@ -137,25 +137,24 @@ def test_prisma_level_2d():
     np.testing.assert_array_equal(source.read(slice(5, 7), slice(0, 5), slice(0, 7)), JOINED[5:7])
 
 
-def test_prisma_cubes_of_different_scales_become_physical():
+def test_prisma_cubes_of_different_scales_keep_their_numbers():
     source = opened([prisma(L2ScaleSwirMax=np.float32(0.5), L2ScaleSwirMin=np.float32(-0.25))])
-    scaled = {"V": VNIR / 65535, "S": -0.25 + SWIR * (0.75 / 65535)}
-    expected = np.stack([scaled[which][:, index] for which, index in ORDER])
-    assert source.info.dtype == np.float32
-    assert np.isnan(source.info.nodata)
-    assert (source.info.scale, source.info.offset) == (1, 0)
-    np.testing.assert_allclose(whole(source), expected, rtol=1e-6)
-    # Each alone keeps its numbers.
+    info = source.info
+    assert (info.dtype, info.nodata) == (np.uint16, 0)
+    np.testing.assert_array_equal(whole(source), JOINED)
+    scales = {"V": 1 / 65535, "S": 0.75 / 65535}
+    assert info.scale == pytest.approx([scales[which] for which, _ in ORDER], rel=1e-12)
+    assert info.offset == tuple({"V": 0, "S": -0.25}[which] for which, _ in ORDER)
     alone = opened([prisma(L2ScaleSwirMax=np.float32(0.5))], variable="SWIR_Cube")
     np.testing.assert_array_equal(whole(alone), JOINED[[3, 5, 6]])
     assert alone.info.scale == pytest.approx(0.5 / 65535)
 
 
-def test_every_number_of_prisma_stays_apart_as_float32():
-    numbers = np.arange(65536)
-    for low, high in ((0, 1), (-0.1, 1.7), (0, 25.3)):
-        physical = (numbers * ((high - low) / 65535) + low).astype(np.float32)
-        assert np.unique(physical).size == 65536
+def test_prisma_level_1_with_a_scale_of_each_detector():
+    # L1 says the radiance's factors as DN / factor - offset.
+    info = opened([prisma("1", ScaleFactor_Swir=np.float32(400))]).info
+    assert info.scale == pytest.approx([{"V": 0.01, "S": 0.0025}[which] for which, _ in ORDER])
+    assert info.offset == -0.5
 
 
 def test_prisma_level_1():
@@ -257,6 +256,14 @@ def test_enmap_level_2a(enmap_image):
     assert source.acquired_at.isoformat() == "2022-07-24T10:45:26.127000+00:00"
 
 
+def test_enmap_bands_of_different_gains(enmap_image):
+    metadata = enmap_metadata(level="L1C", gains=(0.01, 0.02, 0.03, 0.04))
+    source = opened([MemoryFile(f"{PREFIX}-METADATA.XML", metadata), file_of(enmap_image)])
+    np.testing.assert_array_equal(whole(source), CUBE)
+    assert source.info.unit == "W m-2 sr-1 nm-1"
+    assert (source.info.scale, source.info.offset) == ((0.01, 0.02, 0.03, 0.04), 0)
+
+
 ENTITIES = (
     '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">'
     '<!ENTITY c SYSTEM "file:///etc/passwd">]>'
@@ -267,7 +274,6 @@ ENTITIES = (
     ("metadata", "error", "message"),
     [
         (enmap_metadata(bands=3), HeaderMismatch, "describes 3 bands; the image has 4"),
-        (enmap_metadata(gains=(1, 2, 3, 4)), UnsupportedFormat, "different GainOfBand, 1 to 4"),
         (enmap_metadata(gains=("nan",) * 4), HeaderMismatch, "GainOfBand is 'nan'"),
         (enmap_metadata(level=""), HeaderMismatch, "base/level"),
         (enmap_metadata(start=ENTITIES), UnsupportedFormat, "entities or a document type"),

@@ -48,6 +48,18 @@ def expected(scene, white, dark, white_dark=None, ratio=1.0):
     return ((scene - dark) / (white.astype(float).mean(axis=0) - under) * ratio).transpose(2, 0, 1)
 
 
+def test_gains_of_each_band_are_applied_before(tmp_path):
+    gains = np.linspace(0.5, 2, BANDS)
+    source = calibrated(
+        saved(tmp_path, "DARKREF_leaf", DARK),
+        saved(tmp_path, "WHITEREF_leaf", WHITE, **{"data gain values": list(gains)}),
+        saved(tmp_path, "leaf", SCENE, **{"data offset values": list(range(BANDS))}),
+    )
+    by_hand = expected(SCENE + np.arange(BANDS), WHITE * gains, DARK)
+    np.testing.assert_allclose(whole(source), by_hand, rtol=1e-6)
+    assert (source.info.scale, source.info.offset) == (1, 0)
+
+
 @pytest.mark.parametrize("interleave", ["bil", "bip", "bsq"])
 def test_a_capture_with_exposures(tmp_path, interleave):
     dated = {"acquisition date": "DATE(yyyy-mm-dd): 2018-01-24", "start time": "UTC TIME: 22:47:35"}

@@ -20,6 +20,7 @@ from hsis_ingest.errors import (
     UnsupportedFormat,
     VariableNeeded,
 )
+from tests.hsis_cube.blobs import stored as write_store
 from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
 
 VALUES = np.random.default_rng(3).integers(-900, 900, (11, 23, 17)).astype(np.int16)
@@ -33,6 +34,16 @@ def stored(folder, compression=zipfile.ZIP_STORED, values=VALUES, **settings):
             store, shape=values.shape, dtype=values.dtype, **{"chunks": (4, 10, 7)} | settings
         )
         array[...] = values
+    return path
+
+
+def zipped(folder, without=""):
+    """The store in a folder as a zip file, one of its arrays left out."""
+    path = folder.with_suffix(".zarr.zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if without not in file.parts:
+                archive.write(file, file.relative_to(folder))
     return path
 
 
@@ -89,6 +100,27 @@ def test_what_zarr_python_writes(tmp_path, settings, compression):
     np.testing.assert_array_equal(whole(source), VALUES)
     window = (slice(3, 9), slice(9, 22), slice(5, 15))
     np.testing.assert_array_equal(source.read(*window), VALUES[window])
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["as it is", "written by xarray"])
+def test_gains_of_a_stored_cube(tmp_path, again):
+    scales, offset = (0.5, 0.25, 0.125), -1.0
+    write_store(tmp_path / "cube", VALUES[:3], scale=scales, offset=offset)
+    folder = tmp_path / "cube"
+    if again:
+        folder = tmp_path / "again"
+        dataset = xarray.open_zarr(tmp_path / "cube").load().drop_encoding()
+        dataset.to_zarr(folder, consolidated=False)
+    source = open_files(zipped(folder))
+    np.testing.assert_array_equal(whole(source), VALUES[:3])
+    assert (source.info.scale, source.info.offset) == (scales, offset)
+
+
+@pytest.mark.parametrize("name", ["band_scale", "band_offset"])
+def test_gains_that_are_not_there(tmp_path, name):
+    write_store(tmp_path / "cube", VALUES[:3], scale=(0.5, 0.25, 0.125))
+    with pytest.raises(HeaderMismatch, match=f"there is no {name} beside it"):
+        open_files(zipped(tmp_path / "cube", without=name))
 
 
 @WRITTEN_TWICE

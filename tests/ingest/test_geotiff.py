@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import tifffile
 
-from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
+from hsis_ingest.errors import TruncatedFile
 from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
 
 
@@ -103,12 +103,15 @@ def test_scale_offset_and_unit(tmp_path, values):
     assert info.band_names == tuple("abcde")
 
 
-def test_different_scales_are_refused(tmp_path, values):
+def test_bands_with_scales_and_offsets_of_their_own(tmp_path, values):
     path = written(tmp_path / "cube.tif", values)
     with rasterio.open(path, "r+") as dataset:
-        dataset.scales = (1, 2, 3, 4, 5)
-    with pytest.raises(UnsupportedFormat, match="different scales"):
-        open_files(path)
+        dataset.scales = (1, 2, 0.1, 4, 5)
+        dataset.offsets = (0, 0, 0, -0.5, 0)
+    source = open_files(path)
+    assert source.info.scale == (1, 2, 0.1, 4, 5)
+    assert source.info.offset == (0, 0, 0, -0.5, 0)
+    np.testing.assert_array_equal(whole(source), values)
 
 
 def test_no_place_is_no_transform(tmp_path, values):

@@ -235,6 +235,42 @@ async def test_zarr_is_the_stored_store_or_one_of_the_part(
         assert dataset.attrs["properties"] == {"lab:plot": 7}
 
 
+async def test_bands_keep_their_own_scales_in_every_format(tiles: Tiles, tmp_path: Path) -> None:
+    values = random_values((4, 20, 30), "int16")
+    scales, offsets = (0.025, 0.025, 0.0125, 0.0125), (0.0, -1.5, 0.0, 0.0)
+    path = await tiles.store("gains", values, scale=scales, offset=offsets, unit="radiance")
+    part: dict[str, str] = {"bands": "2:4"}
+    await fetched(tiles, path, tmp_path, "envi", **part)
+    header = spectral.envi.read_envi_header(str(tmp_path / "gains.hdr"))
+    assert [float(gain) for gain in header["data gain values"]] == [0.025, 0.0125, 0.0125]
+    assert [float(offset) for offset in header["data offset values"]] == [-1.5, 0, 0]
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(await fetched(tiles, path, tmp_path, "geotiff", **part)) as tiff,
+    ):
+        assert (tiff.scales, tiff.offsets) == ((0.025, 0.0125, 0.0125), (-1.5, 0, 0))
+        assert np.array_equal(tiff.read(), values[1:])
+    physical = values * np.array(scales)[:, None, None] + np.array(offsets)[:, None, None]
+    with xarray.open_dataset(await fetched(tiles, path, tmp_path, "netcdf", **part)) as dataset:
+        assert dataset["cube"].dtype == np.int16  # no one `scale_factor` is all of theirs
+        found = dataset["cube"] * dataset["band_scale"] + dataset["band_offset"]
+        np.testing.assert_array_equal(found.values, physical[1:])
+        assert set(dataset["cube"].coords) == {"band", "band_scale", "band_offset"}
+    matlab = scipy.io.loadmat(await fetched(tiles, path, tmp_path, "mat", **part))
+    assert matlab["scale"].tolist() == [[0.025, 0.0125, 0.0125]]
+    assert matlab["offset"].tolist() == [[-1.5, 0, 0]]
+    file = await fetched(tiles, path, tmp_path, "zarr", **part)
+    with zarr.storage.ZipStore(file, mode="r") as store, xarray.open_zarr(store) as dataset:
+        assert dataset["band_scale"].values.tolist() == [0.025, 0.0125, 0.0125]
+        assert dataset["band_offset"].values.tolist() == [-1.5, 0, 0]
+    file = await fetched(tiles, path, tmp_path, "zarr", bands="3,4")
+    with zarr.storage.ZipStore(file, mode="r") as store, xarray.open_zarr(store) as dataset:
+        assert (dataset["cube"].attrs["scale"], dataset["cube"].attrs["offset"]) == (0.0125, 0)
+        assert not dataset.coords.keys() & {"band_scale", "band_offset"}
+    answer = await tiles.get(f"{path}/spectrum", params={"x": 3, "y": 2, "scaled": True})
+    assert answer.json()["values"] == physical[:, 2, 3].tolist()
+
+
 async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) -> None:
     files = {"scan.hdr": b"ENVI\nsamples = 1\n", "scan ü.raw": bytes(range(256)) * 9}
     item = {

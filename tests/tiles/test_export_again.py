@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rasterio.crs import CRS
 
+from hsis.cube.gains import Gain
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.formats.source import Source
 from hsis_tiles.export import envi, matlab, matlab73, netcdf, npy, tiff
@@ -26,8 +27,6 @@ DESCRIPTION = CubeInfo(
     good_bands=tuple(band != 4 for band in range(9)),
     band_names=tuple(f"band {band}" for band in range(9)),
     unit="W m-2 sr-1 nm-1",
-    scale=0.0001,
-    offset=-0.25,
     nodata=-9999.0,
     crs_wkt=CRS.from_epsg(32633).to_wkt(),
     transform=(30.0, 0.0, 500_000.0, 0.0, -30.0, 5_000_000.0),
@@ -39,6 +38,10 @@ PLACE = {"crs_wkt", "transform"}
 Make = Callable[[CubeInfo, Selection], list[ExportFile]]
 
 
+EACH_BAND = tuple(0.5**band for band in range(9)), tuple(-0.25 * (band % 2) for band in range(9))
+
+
+@pytest.mark.parametrize("gains", [(0.0001, -0.25), EACH_BAND], ids=["of all", "of each"])
 @pytest.mark.parametrize(
     ("make", "kept"),
     [
@@ -59,9 +62,12 @@ Make = Callable[[CubeInfo, Selection], list[ExportFile]]
         (lambda i, c: [npy.npy_file("a", i, c, axes="yxb", max_bytes=MOST)], set()),
     ],
 )
-def test_what_was_exported_is_read_again(tmp_path: Path, make: Make, kept: set[str]) -> None:
+def test_what_was_exported_is_read_again(
+    tmp_path: Path, make: Make, kept: set[str], gains: tuple[Gain, Gain]
+) -> None:
     names = {field.name for field in dataclasses.fields(CubeInfo)} - {"shape", "dtype"}
     described = {name: getattr(DESCRIPTION, name) for name in names}
+    described |= {"scale": gains[0], "offset": gains[1]}
     blobs = stored(tmp_path / "store", VALUES, **described)
     folder = tmp_path / "files"
     folder.mkdir()

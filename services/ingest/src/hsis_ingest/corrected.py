@@ -87,7 +87,7 @@ def corrected_item(item: Item, info: CubeInfo, changes: CubeMetadata, at: dateti
     asset = {
         name: value
         for name, value in item["assets"]["cube"].items()
-        if name not in {"unit", "nodata", *described}
+        if name not in {"unit", "nodata", "raster:scale", "raster:offset", *described}
     }
     made = item | {
         "properties": properties,
@@ -107,7 +107,9 @@ def metadata_of(item: Item, info: CubeInfo) -> dict[str, Any]:
     if "wavelengths" in found or "fwhm" in found:
         found["wavelength_unit"] = "nm"
     nodata = None if info.nodata is None else CubeMetadata(nodata=info.nodata).said()["nodata"]
-    found |= {"unit": info.unit, "scale": info.scale, "offset": info.offset, "nodata": nodata}
+    for name, gain in (("scale", info.scale), ("offset", info.offset)):
+        found[name] = list(gain) if isinstance(gain, tuple) else gain
+    found |= {"unit": info.unit, "nodata": nodata}
     found |= {
         "sensor": known.sensor,
         "platform": known.platform,

@@ -14,6 +14,7 @@ from hsis.contracts.places import geometry_of
 from hsis.contracts.uploads import UploadRequest
 from hsis.cube.acquisition import Acquisition
 from hsis.cube.band_table import parse_band_table
+from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo
 from hsis.cube.stac import Footprint
 from hsis.errors import InvalidInput
@@ -27,7 +28,9 @@ PER_BAND = {
     "band_names": "band_names",
 }
 """The lists of CubeMetadata, and what CubeInfo calls them."""
-OF_INFO = (*PER_BAND, "unit", "scale", "offset", "nodata")
+GAINS = ("scale", "offset")
+"""Fields that are one number, or a list of one a band."""
+OF_INFO = (*PER_BAND, "unit", *GAINS, "nodata")
 OF_ACQUISITION = ("sensor", "platform", "datetime", "license", "place", "properties")
 FIELDS = (*OF_INFO, *OF_ACQUISITION)
 
@@ -80,6 +83,7 @@ def describe(
     changes = {PER_BAND.get(name, name): values[name] for name in OF_INFO if name in values}
     described = dataclasses.replace(info, **changes)
     _require_wavelengths(described)
+    _require_gains(described)
     return Described(described, known, sources)
 
 
@@ -92,9 +96,19 @@ def _require_wavelengths(info: CubeInfo) -> None:
             )
 
 
+def _require_gains(info: CubeInfo) -> None:
+    for name, values in (("scale", info.scales), ("offset", info.offsets)):
+        for number, value in enumerate(values, start=1):
+            if not math.isfinite(value):
+                raise HeaderMismatch(
+                    f"The {name} of band {number} is {value}; a finite number is right, and can be "
+                    f"given with the upload (`{name}`)."
+                )
+
+
 def check(info: CubeInfo, name: str, value: Any, what: str) -> None:
     """MetadataMismatch where a field of CubeMetadata, `what` in the message, does not fit."""
-    if name in PER_BAND and len(value) != info.bands:
+    if isinstance(value, list) and name in OF_INFO and len(value) != info.bands:
         raise MetadataMismatch(
             f"{what} has {len(value)} values; the cube has {info.bands} bands, and one each is "
             "right."
@@ -113,12 +127,15 @@ def check(info: CubeInfo, name: str, value: Any, what: str) -> None:
 
 
 def in_store(said: CubeMetadata, name: str, info: CubeInfo) -> Any:
-    """A field's value as a cube stores it: lengths in nm, lists as tuples, nodata of its type."""
+    """A field's value as a cube stores it: lengths in nm, lists as tuples, nodata of its type, one
+    scale where all bands have the same."""
     if name in {"wavelengths", "fwhm"}:
         return getattr(said, PER_BAND[name])
     value = getattr(said, name)
     if name == "nodata" and info.dtype.kind == "f":
         return float(info.dtype.type(value))
+    if name in GAINS:
+        return gain_of(value if isinstance(value, list) else [value])
     return tuple(value) if name in PER_BAND else value
 
 
@@ -179,8 +196,8 @@ def with_table(given: CubeMetadata, content: bytes, name: str) -> CubeMetadata:
 
 def _said_by_file(info: CubeInfo, acquired_at: datetime | None, located: bool) -> set[str]:
     found = {name for name, own in PER_BAND.items() if getattr(info, own) is not None}
-    if info.scale != 1 or info.offset != 0:
-        found |= {"scale", "offset"}
+    if info.is_scaled:
+        found |= set(GAINS)
     for name, said in (
         ("unit", info.unit is not None),
         ("nodata", info.nodata is not None),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.cube.gains import physical
 from hsis.cube.layout import CubeInfo
 from hsis.cube.statistics import valid_mask
 from hsis.errors import InvalidInput
@@ -24,18 +25,18 @@ def check_pixel(info: CubeInfo, x: int, y: int) -> None:
 def told_values(
     stored: NDArray[Any], info: CubeInfo, *, scaled: bool = False
 ) -> list[float | int | None]:
-    """Stored values of any shape (flattened), None where invalid or too large for a float64.
+    """Stored values, one a band, None where invalid or too large for a float64.
 
     They are the stored numbers themselves, integers of 64 bits included, or, where `scaled`,
     `stored * scale + offset`; complex values are told by their magnitude.
     """
-    values = stored.ravel()
+    values = stored
     valid = valid_mask(values, info.nodata)
     with np.errstate(over="ignore", invalid="ignore"):
         if values.dtype.kind == "c":
             values = np.abs(values.astype(np.complex128))
-        if scaled and (info.scale, info.offset) != (1.0, 0.0):
-            values = values.astype(np.float64) * info.scale + info.offset
+        if scaled and info.is_scaled:
+            values = physical(values, info.scale, info.offset)
     valid &= np.isfinite(values)  # JSON has no infinity
     return [
         value if fit else None for value, fit in zip(values.tolist(), valid.tolist(), strict=True)

@@ -34,8 +34,13 @@ def read_options(
     unit: Annotated[str | None, typer.Option(help="Of `stored * scale + offset`.")] = None,
     sensor: Annotated[str | None, typer.Option(help="The instrument.")] = None,
     platform: Annotated[str | None, typer.Option(help="What carried it.")] = None,
-    scale: Annotated[float | None, typer.Option(help="Multiplies stored values.")] = None,
-    offset: Annotated[float | None, typer.Option(help="Added to scaled values.")] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="Multiplies stored values; one a band: by commas, or a file of lines."),
+    ] = None,
+    offset: Annotated[
+        str | None, typer.Option(help="Added to scaled values; one a band as `--scale`.")
+    ] = None,
     nodata: Annotated[float | None, typer.Option(help="Stored value of no data.")] = None,
     datetime: Annotated[
         str | None, typer.Option(help="When it was measured, such as 2024-06-01T10:30:00+02:00.")
@@ -58,13 +63,14 @@ def read_options(
         "unit": unit,
         "sensor": sensor,
         "platform": platform,
-        "scale": scale,
-        "offset": offset,
         "nodata": nodata,
         "datetime": datetime,
         "license": license,
     }
     said |= {name: value for name, value in plain.items() if value is not None}
+    for name, text in (("scale", scale), ("offset", offset)):
+        if text is not None:
+            said[name] = _gain(name, text)
     if place is not None:
         said["place"] = _place(place)
     if properties:
@@ -137,6 +143,25 @@ def _table(path: Path) -> dict[str, Any]:
         if value is not None:
             found[name] = value
     return found
+
+
+def _gain(name: str, text: str) -> float | list[float]:
+    """A number, numbers joined by commas, or a file of a number a line."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = _numbers_in(name, Path(text))
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _numbers_in(name: str, path: Path) -> list[float]:
+    what = f"--{name} {str(path)[:80]}: a number is right, or one a band, by commas or in a file"
+    try:
+        return [float(line) for line in path.read_text(encoding="utf-8-sig").split()]
+    except OSError as error:
+        raise InvalidInput(f"{what} ({error.strerror}).") from None
+    except ValueError:
+        raise InvalidInput(f"{what} of a number a line.") from None
 
 
 def _place(text: str) -> Any:

@@ -154,8 +154,14 @@ def _properties(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return given
 
 
-def _not_zero(value: float) -> float:
-    if value == 0:
+def _finite(value: float | list[float]) -> float | list[float]:
+    if not all(map(math.isfinite, value if isinstance(value, list) else [value])):
+        raise ValueError("finite numbers are right")
+    return value
+
+
+def _not_zero(value: float | list[float]) -> float | list[float]:
+    if 0 in (value if isinstance(value, list) else [value]):
         raise ValueError("a scale is not 0: it multiplies values")
     return value
 
@@ -164,10 +170,13 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_plain)]
 PerBand = Field(default=None, min_length=1, max_length=MAX_BANDS)
+OneOrEach = Annotated[
+    float | Annotated[list[float], Field(min_length=1, max_length=MAX_BANDS)],
+    AfterValidator(_finite),
+]
 
 
 class CubeMetadata(BaseModel):
@@ -176,7 +185,8 @@ class CubeMetadata(BaseModel):
     Without `wavelength_unit`, wavelengths that are all below 100 are micrometres, others
     nanometres; widths (`fwhm`) alone are nanometres. `wavelengths_file` names a file of the same
     upload: a wavelength a line, or `wavelength, fwhm, good` (see `hsis.cube.band_table`).
-    A physical value is `stored * scale + offset`, in `unit`; `nodata` is in stored units.
+    A physical value is `stored * scale + offset`, in `unit`, of one number for all bands or a list
+    of one each; `nodata` is in stored units.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -190,8 +200,10 @@ class CubeMetadata(BaseModel):
     unit: Text | None = None
     sensor: Text | None = Field(default=None, description="STAC's `instruments`")
     platform: Text | None = None
-    scale: Annotated[Finite, AfterValidator(_not_zero)] | None = None
-    offset: Finite | None = None
+    scale: Annotated[OneOrEach, AfterValidator(_not_zero)] | None = Field(
+        default=None, description="A number, or a list of one a band"
+    )
+    offset: OneOrEach | None = Field(default=None, description="As `scale`")
     nodata: Annotated[float, PlainSerializer(_number, when_used="json")] | None = None
     datetime: Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_utc)] | None = Field(
         default=None, description="When it was measured, with its zone"

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.contracts.metadata import MAX_BANDS
 from hsis.cube.classes import CubeClass, cf_attributes, classes_of_cf
+from hsis.cube.gains import Gain, each, gain_of
 
 ARRAY = "cube"
 INNER_CHUNK = (16, 128, 128)
@@ -23,10 +25,15 @@ SHARD_BANDS_MIN, SHARD_BANDS_MAX = 112, 128
 OVERVIEW_MIN_PIXELS = 512
 """A cube gets overviews until the longer side is at most this many pixels."""
 
-MAX_READ_SHAPE = (2**16, 2**31 - 1, 2**31 - 1)
-"""Bands, rows, columns of a cube that is read: a document that says more is no cube's."""
+MAX_SHAPE = (MAX_BANDS, 2**31 - 1, 2**31 - 1)
+"""Bands, rows, columns of a cube: none larger is stored, and a document that says more is no
+cube's."""
 
-BAND_COORDINATES = ("wavelength_nm", "fwhm_nm", "good_band")
+BAND_SCALE, BAND_OFFSET = "band_scale", "band_offset"
+BAND_COORDINATES = ("wavelength_nm", "fwhm_nm", "good_band", BAND_SCALE, BAND_OFFSET)
+PHYSICAL_VALUES, BY_BAND = "physical_values", f"stored * {BAND_SCALE} + {BAND_OFFSET}"
+"""The attribute of a cube whose bands have scales and offsets of their own, and its text. A file
+without it may have arrays of such names that mean something else."""
 
 Shape = tuple[int, int, int]
 Transform = tuple[float, float, float, float, float, float]
@@ -49,8 +56,9 @@ ZARR_DTYPES = frozenset(
 class CubeInfo:
     """Everything that describes a cube but its values. Lists have one entry a band.
 
-    `nodata` is in stored units; a physical value is `stored * scale + offset` in `unit`. Where
-    there are `classes`, stored values stand for them and have no mean.
+    `nodata` is in stored units; a physical value is `stored * scale + offset` in `unit`, the
+    band's own where these differ (`hsis.cube.gains`). Where there are `classes`, stored values
+    stand for them and have no mean.
     """
 
     shape: Shape
@@ -60,8 +68,8 @@ class CubeInfo:
     good_bands: tuple[bool, ...] | None = None
     band_names: tuple[str, ...] | None = None
     unit: str | None = None
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Gain = 1.0
+    offset: Gain = 0.0
     nodata: float | None = None
     crs_wkt: str | None = None
     transform: Transform | None = None
@@ -74,6 +82,10 @@ class CubeInfo:
             values = getattr(self, name)
             if values is not None and len(values) != self.shape[0]:
                 raise ValueError(f"{len(values)} {name} for {self.shape[0]} bands; one each")
+        for name in ("scale", "offset"):
+            count = len(each(getattr(self, name), self.shape[0]))
+            if count != self.shape[0]:
+                raise ValueError(f"{count} of {name} for {self.shape[0]} bands; one each, or one")
 
     @property
     def bands(self) -> int:
@@ -84,6 +96,26 @@ class CubeInfo:
     def good(self) -> tuple[bool, ...]:
         """Whether each band is fit for use; all are where nothing is said."""
         return self.good_bands or (True,) * self.shape[0]
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether stored values are others than the physical ones."""
+        return (self.scale, self.offset) != (1.0, 0.0)
+
+    @property
+    def gains_differ(self) -> bool:
+        """Whether bands have scales or offsets of their own."""
+        return isinstance(self.scale, tuple) or isinstance(self.offset, tuple)
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The scale of each band."""
+        return each(self.scale, self.shape[0])
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """The offset of each band."""
+        return each(self.offset, self.shape[0])
 
 
 def shard_shape(shape: Shape) -> Shape:
@@ -197,12 +229,17 @@ def info_of_documents(root: Mapping[str, Any], coordinates: Mapping[str, NDArray
     geo = spatial.get("GeoTransform")
     c, a, b, f, d, e = map(float, geo.split()) if geo else (0.0,) * 6
     bands, rows, columns = array["shape"]
-    for size, most in zip((bands, rows, columns), MAX_READ_SHAPE, strict=True):
+    for size, most in zip((bands, rows, columns), MAX_SHAPE, strict=True):
         if type(size) is not int or not 0 < size <= most:
             raise ValueError(f"a cube of the shape {array['shape']}; 1 to {most} of each is right")
 
     def listed(name: str, kind: type) -> Any:
         return tuple(map(kind, coordinates[name].tolist())) if name in coordinates else None
+
+    def gain(name: str, attribute: str, default: float) -> Gain:
+        if name in coordinates:
+            return gain_of(coordinates[name].tolist())
+        return float(attributes.get(attribute, default))
 
     return CubeInfo(
         shape=(bands, rows, columns),
@@ -212,8 +249,8 @@ def info_of_documents(root: Mapping[str, Any], coordinates: Mapping[str, NDArray
         good_bands=listed("good_band", bool),
         band_names=tuple(attributes["band_names"]) if "band_names" in attributes else None,
         unit=attributes.get("units"),
-        scale=attributes.get("scale", 1.0),
-        offset=attributes.get("offset", 0.0),
+        scale=gain(BAND_SCALE, "scale", 1.0),
+        offset=gain(BAND_OFFSET, "offset", 0.0),
         nodata=_nodata_from_json(attributes.get("nodata")),
         crs_wkt=spatial.get("crs_wkt"),
         transform=(a, b, c, d, e, f) if geo else None,
@@ -306,7 +343,11 @@ def _cube_array(shape: Shape, info: CubeInfo, factor: int) -> dict[str, Any]:
 def _cube_attributes(info: CubeInfo, factor: int) -> dict[str, Any]:
     # Not CF's scale_factor and _FillValue: readers would turn stored integers into floats, and
     # the promise of the store is the original values.
-    attributes: dict[str, Any] = {"scale": info.scale, "offset": info.offset}
+    attributes: dict[str, Any] = (
+        {PHYSICAL_VALUES: BY_BAND}
+        if info.gains_differ
+        else {"scale": info.scale, "offset": info.offset}
+    )
     if info.unit is not None:
         attributes["units"] = info.unit
     if info.nodata is not None:
@@ -339,6 +380,11 @@ def _coordinates(info: CubeInfo) -> dict[str, tuple[NDArray[Any], dict[str, Any]
     if info.good_bands is not None:
         attributes = {"long_name": "band is fit for use"}
         found["good_band"] = (np.array(info.good_bands, np.bool_), attributes, ["band"])
+    if info.gains_differ:
+        attributes = {"long_name": "what stored values of the band are multiplied by"}
+        found[BAND_SCALE] = (np.array(info.scales, np.float64), attributes, ["band"])
+        attributes = {"long_name": "what is added to scaled values of the band"}
+        found[BAND_OFFSET] = (np.array(info.offsets, np.float64), attributes, ["band"])
     if info.transform is None:
         return found
     a, b, c, d, e, f = info.transform

@@ -129,12 +129,13 @@ def wavelength_range(info: CubeInfo) -> dict[str, float]:
 
 def cube_description(info: CubeInfo) -> dict[str, Any]:
     """The members of the asset `cube` that describe its values and bands."""
-    asset: dict[str, Any] = {
-        "data_type": _data_type(info),
-        "raster:scale": info.scale,
-        "raster:offset": info.offset,
-        "bands": [_band(info, band) for band in range(info.bands)],
-    }
+    bands = [_band(info, band) for band in range(info.bands)]
+    asset: dict[str, Any] = {"data_type": _data_type(info), "bands": bands}
+    if info.gains_differ:
+        for entry, scale, offset in zip(bands, info.scales, info.offsets, strict=True):
+            entry |= {"raster:scale": scale, "raster:offset": offset}
+    else:
+        asset |= {"raster:scale": info.scale, "raster:offset": info.offset}
     if info.nodata is not None:
         finite = math.isfinite(info.nodata)
         asset["nodata"] = info.nodata if finite else str(info.nodata)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.spectra import Spectrum
 from hsis.cube.classes import CubeClass
+from hsis.cube.gains import Gain
 from hsis.cube.layout import CubeInfo
 from hsis_inference.device import Device
 
@@ -49,14 +50,15 @@ class ResultBands(BaseModel):
 class Plan(BaseModel):
     """Everything that a block's computation needs besides the values; kept as JSON with the job.
 
-    `bands` are the source bands to read, from 0; `values` are the process's own.
+    `bands` are the source bands to read, from 0, and `scale` and `offset` theirs; `values` are the
+    process's own.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     bands: tuple[int, ...]
-    scale: float
-    offset: float
+    scale: Gain
+    offset: Gain
     nodata: float | None
     result: ResultBands
     values: dict[str, Any] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hsis.contracts.spectra import Spectrum
+from hsis.cube.gains import of_bands
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput
 from hsis_inference.device import Device
@@ -70,8 +71,8 @@ class NormalizedDifference(OnePassProcess):
             raise InvalidInput(f"Both a and b are band {a + 1}; two different bands are right.")
         return Plan(
             bands=(a, b),
-            scale=info.scale,
-            offset=info.offset,
+            scale=of_bands(info.scale, (a, b)),
+            offset=of_bands(info.offset, (a, b)),
             nodata=info.nodata,
             result=ResultBands(
                 dtype="float32", names=("normalized difference",), nodata=float("nan"), unit="1"

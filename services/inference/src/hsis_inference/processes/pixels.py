@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.cube.gains import physical
 from hsis.cube.statistics import valid_mask
 from hsis_inference.processes.base import Plan
 
@@ -26,7 +27,4 @@ def valid_pixels(
         piece = flat[:, start : start + PIXELS_AT_ONCE]
         (valid,) = np.nonzero(valid_mask(piece, plan.nodata).all(axis=0))
         if valid.size:
-            values = piece[:, valid].astype(np.float64)
-            if plan.scale != 1.0 or plan.offset != 0.0:
-                values = values * plan.scale + plan.offset
-            yield valid + start, values
+            yield valid + start, physical(piece[:, valid], plan.scale, plan.offset)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hsis.contracts.spectra import Spectrum
+from hsis.cube.gains import of_bands
 from hsis.cube.layout import CubeInfo
 from hsis_inference.device import Device
 from hsis_inference.errors import NotEnoughPixels
@@ -58,10 +59,11 @@ class Rx(TwoPassProcess):
     ) -> Plan:
         """Choose the bands."""
         require_real(info)
+        bands = chosen_bands(inputs.bands, info)
         return Plan(
-            bands=chosen_bands(inputs.bands, info),
-            scale=info.scale,
-            offset=info.offset,
+            bands=bands,
+            scale=of_bands(info.scale, bands),
+            offset=of_bands(info.offset, bands),
             nodata=info.nodata,
             result=ResultBands(dtype="float32", names=("rx",), nodata=float("nan"), unit="1"),
         )

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from hsis.contracts.spectra import Spectrum, SpectrumName
 from hsis.cube.classes import numbered_classes
+from hsis.cube.gains import of_bands
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput
 from hsis_inference.device import Device
@@ -93,8 +94,8 @@ class Sam(OnePassProcess):
         names = tuple(spectrum.name for spectrum, _ in given)
         return Plan(
             bands=bands,
-            scale=info.scale,
-            offset=info.offset,
+            scale=of_bands(info.scale, bands),
+            offset=of_bands(info.offset, bands),
             nodata=info.nodata,
             result=_result(inputs.output, names),
             values={

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, UnsupportedFormat
 from hsis_ingest.formats.expansion import check_expansion
@@ -19,7 +20,7 @@ from hsis_ingest.formats.tiff_directories import tiff_directories
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 IN_NANOMETRES = re.compile(r"\s*_?nm(?![a-z])", re.IGNORECASE)
-GRID = ("shape", "dtype", "crs_wkt", "transform", "nodata", "scale", "offset", "unit")
+GRID = ("shape", "dtype", "crs_wkt", "transform", "nodata", "unit")
 """What all files must have in common."""
 
 
@@ -131,6 +132,8 @@ def _joined(infos: list[CubeInfo], names: tuple[str, ...]) -> CubeInfo:
         wavelengths_nm=_all(infos, "wavelengths_nm"),
         fwhm_nm=_all(infos, "fwhm_nm"),
         good_bands=_all(infos, "good_bands"),
+        scale=gain_of([info.scales[0] for info in infos]),
+        offset=gain_of([info.offsets[0] for info in infos]),
         band_names=tuple(str(name) for name in described)
         if all(described) and len(set(described)) == len(infos)
         else names,

@@ -15,6 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
+from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.geotiff import GeoTiffSource
@@ -82,8 +83,8 @@ class EnmapSource:
             fwhm_nm=self._values(entries, "FWHMOfBand"),
             good_bands=self._good_bands(root, numbers),
             unit="1" if self.format_name.endswith("L2A") else "W m-2 sr-1 nm-1",
-            scale=self._one(entries, "GainOfBand"),
-            offset=self._one(entries, "OffsetOfBand"),
+            scale=gain_of(self._values(entries, "GainOfBand")),
+            offset=gain_of(self._values(entries, "OffsetOfBand")),
             nodata=image.nodata
             if background is None
             else self._number(background, "backgroundValue"),
@@ -91,16 +92,6 @@ class EnmapSource:
 
     def _values(self, entries: list[Element], name: str) -> tuple[float, ...]:
         return tuple(self._number(entry.findtext(name), name) for entry in entries)
-
-    def _one(self, entries: list[Element], name: str) -> float:
-        """The one value that all bands have."""
-        different = sorted(set(self._values(entries, name)))
-        if len(different) > 1:
-            raise UnsupportedFormat(
-                f"{self._name} has bands of different {name}, {different[0]:g} to "
-                f"{different[-1]:g}; one is right, as in level 2A."
-            )
-        return different[0]
 
     def _good_bands(self, root: Element, numbers: list[int]) -> tuple[bool, ...] | None:
         expected: set[int] = set()

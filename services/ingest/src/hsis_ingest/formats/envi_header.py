@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hsis import envi
+from hsis.cube.gains import Gain, gain_of
 from hsis.envi import decode, listed, nanometres
 from hsis.errors import InvalidInput
 from hsis_ingest.errors import HeaderMismatch, UnsupportedFormat
@@ -39,8 +40,8 @@ class EnviHeader:
     good_bands: tuple[bool, ...] | None = None
     band_names: tuple[str, ...] | None = None
     nodata: float | None = None
-    scale: float = 1.0
-    value_offset: float = 0.0
+    scale: Gain = 1.0
+    value_offset: Gain = 0.0
 
 
 def parse_header(content: bytes, name: str) -> EnviHeader:
@@ -150,32 +151,21 @@ def _band_names(fields: dict[str, str], bands: int) -> tuple[str, ...] | None:
     return tuple(entries) if len(entries) == bands else None
 
 
-def _scale(fields: dict[str, str], bands: int, name: str) -> tuple[float, float]:
+def _scale(fields: dict[str, str], bands: int, name: str) -> tuple[Gain, Gain]:
     """What a stored value is multiplied by, and what is added: `data gain values` and
     `data offset values`, else 1 / `reflectance scale factor`."""
-    gain = _same(fields, "data gain values", bands, name)
-    offset = _same(fields, "data offset values", bands, name)
+    gain = _numbers(fields, "data gain values", bands, name)
+    offset = _numbers(fields, "data offset values", bands, name)
     factor = _number(fields, "reflectance scale factor", name)
     if factor is not None and (factor == 0 or not math.isfinite(factor)):
         raise HeaderMismatch(f"{name}: reflectance scale factor = {factor}; it divides values.")
-    if gain is not None or offset is not None:
-        return (1.0 if gain is None else gain), offset or 0.0
-    return (1.0 if factor is None else 1.0 / factor), 0.0
-
-
-def _same(fields: dict[str, str], key: str, bands: int, name: str) -> float | None:
-    """The one value that a list has for all bands."""
-    values = _numbers(fields, key, bands, name)
-    if values is None:
-        return None
-    if len(set(values)) > 1:
-        raise UnsupportedFormat(
-            f"{name} has bands of different `{key}`, {min(values):g} to {max(values):g}; one is "
-            "right."
+    if gain is not None and 0 in gain:
+        raise HeaderMismatch(
+            f"{name}: `data gain values` is 0 for band {gain.index(0) + 1}; it multiplies values."
         )
-    if values[0] == 0 and key == "data gain values":
-        raise HeaderMismatch(f"{name}: `{key}` are 0; they multiply values.")
-    return values[0]
+    if gain is not None or offset is not None:
+        return gain_of(gain or (1.0,)), gain_of(offset or (0.0,))
+    return (1.0 if factor is None else 1.0 / factor), 0.0
 
 
 def _check_readable(fields: dict[str, str], name: str) -> None:

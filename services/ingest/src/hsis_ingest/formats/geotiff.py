@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
+from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo
 from hsis.envi import NANOMETRES
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
@@ -204,8 +205,8 @@ def describe(dataset: Any, name: str) -> CubeInfo:
         good_bands=_good_bands(dataset, name),
         band_names=names if all(names) else None,
         unit=(units.pop() or None) if len(units) == 1 else None,
-        scale=float(_same("scales", dataset.scales, name)),
-        offset=float(_same("offsets", dataset.offsets, name)),
+        scale=gain_of(dataset.scales),
+        offset=gain_of(dataset.offsets),
         nodata=None if nodata is None else float(nodata),
         crs_wkt=dataset.crs.to_wkt() if dataset.crs is not None else None,
         transform=transform if placed else None,

@@ -14,14 +14,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hsis.cube.layout import CubeInfo
+from hsis.cube.gains import Gain
+from hsis.cube.layout import BY_BAND, PHYSICAL_VALUES, CubeInfo
 from hsis_ingest.errors import HeaderMismatch, VariableNeeded
 from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.axis_names import (
     FWHM_NAMES,
     GOOD_BAND_NAMES,
+    OFFSET_NAMES,
+    SCALE_NAMES,
     WAVELENGTH_NAMES,
     axes_of_names,
+    gains_by_band,
     lengths_nm,
     nanometres,
 )
@@ -61,6 +65,11 @@ class Hdf5Source:
         bands = self._cube.cube_shape[0]
         wavelengths = beside.wavelengths(bands, scales.get("b"))
         scales = {axis: scales.get(axis) for axis in "yx"}
+        if file.text(dataset, PHYSICAL_VALUES) == BY_BAND:
+            scale, offset = beside.gains(bands, where)
+        else:
+            scale = _factor(file, dataset, "scale_factor", 1.0)
+            offset = _factor(file, dataset, "add_offset", 0.0)
         crs_wkt, transform = place(file, dataset, scales, options)
         self.info = CubeInfo(
             shape=self._cube.cube_shape,
@@ -69,8 +78,8 @@ class Hdf5Source:
             fwhm_nm=beside.widths(bands),
             good_bands=beside.good_bands(bands),
             unit=file.text(dataset, "units") or None,
-            scale=_factor(file, dataset, "scale_factor", 1.0),
-            offset=_factor(file, dataset, "add_offset", 0.0),
+            scale=scale,
+            offset=offset,
             nodata=nodata(file, dataset),
             crs_wkt=crs_wkt,
             transform=transform,
@@ -130,6 +139,11 @@ class Beside:
         """Which bands are fit for use."""
         values, *_ = self._values(GOOD_BAND_NAMES, bands)
         return None if values is None else tuple(bool(flag == 1) for flag in values.ravel())
+
+    def gains(self, bands: int, where: str) -> tuple[Gain, Gain]:
+        """The scale and the offset of each band; HeaderMismatch where there are none."""
+        found = [self._values(names, bands)[0] for names in (SCALE_NAMES, OFFSET_NAMES)]
+        return gains_by_band(found[0], found[1], where)
 
     def _values(
         self, names: frozenset[str], bands: int, coordinate: h5py.Dataset | None = None

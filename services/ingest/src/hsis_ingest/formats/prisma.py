@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo, Transform
 from hsis_ingest.errors import HeaderMismatch
 from hsis_ingest.formats.hdf5_array import Hdf5Array
@@ -70,11 +71,8 @@ def swath_of(file: Hdf5File) -> tuple[str, str] | None:
 
 
 class PrismaSource:
-    """An opened PRISMA product, VNIR and SWIR joined in the order of wavelengths.
-
-    Where the two have different scales, no one scale holds for the stored numbers: then physical
-    values are stored, as float32, which tells every DN from the next.
-    """
+    """An opened PRISMA product, VNIR and SWIR joined in the order of wavelengths: the DN as they
+    are, each band with its detector's scale and offset."""
 
     properties = NO_PROPERTIES
 
@@ -91,6 +89,9 @@ class PrismaSource:
         if not found:
             raise HeaderMismatch(f"{file.name}: {path} has no VNIR_Cube and no SWIR_Cube.")
         self._cubes = [self._cube(each, found[each], options) for each in found]
+        types = {cube.values.dtype for cube in self._cubes}
+        if len(types) > 1:
+            raise HeaderMismatch(f"{file.name}: VNIR and SWIR have values of different types.")
         sizes = {(cube.values.shape[0], cube.values.shape[2]) for cube in self._cubes}
         if len(sizes) > 1:
             raise HeaderMismatch(f"{file.name}: VNIR and SWIR have pictures of different sizes.")
@@ -100,7 +101,6 @@ class PrismaSource:
         if not self._joined:
             raise HeaderMismatch(f"{file.name}: no band has a wavelength above 0.")
         self.axes = self._cubes[0].values.thin_first("ybx")
-        self._physical = len({(cube.scale, cube.offset) for cube in self._cubes}) > 1
         crs_wkt, transform = self._place(rows, columns)
         self.info = self._info(rows, columns, crs_wkt, transform)
         self.acquired_at = parse_time(file.text(file.root, "Product_StartTime"))
@@ -124,37 +124,29 @@ class PrismaSource:
             first = min(indices)
             stored = cube.values.read((rows, slice(first, max(indices) + 1), columns))
             for place, index in zip(places, indices, strict=True):
-                result[place] = self._converted(stored[:, index - first], cube)
+                result[place] = stored[:, index - first]
         return result
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _converted(self, stored: NDArray[Any], cube: _Cube) -> NDArray[Any]:
-        if not self._physical:
-            return stored
-        physical: NDArray[Any] = (stored * cube.scale + cube.offset).astype(np.float32)
-        if self._level == "2D":
-            physical[stored == 0] = np.nan
-        return physical
-
     def _info(
         self, rows: int, columns: int, crs_wkt: str | None, transform: Transform | None
     ) -> CubeInfo:
-        first, joined = self._cubes[0], self._joined
-        nodata = math.nan if self._physical else 0.0
+        joined = self._joined
+        cubes = [self._cubes[band.cube] for band in joined]
         widths = tuple(band.fwhm_nm for band in joined)
         return CubeInfo(
             shape=(len(joined), rows, columns),
-            dtype=np.dtype(np.float32) if self._physical else first.values.dtype,
+            dtype=cubes[0].values.dtype,
             wavelengths_nm=tuple(band.wavelength_nm for band in joined),
             fwhm_nm=widths if all(width > 0 for width in widths) else None,
             good_bands=tuple(band.good for band in joined),
             unit="1" if self._level in REFLECTANCE_LEVELS else "W m-2 sr-1 um-1",
-            scale=1.0 if self._physical else first.scale,
-            offset=0.0 if self._physical else first.offset,
-            nodata=nodata if self._level == "2D" else None,
+            scale=gain_of([cube.scale for cube in cubes]),
+            offset=gain_of([cube.offset for cube in cubes]),
+            nodata=0.0 if self._level == "2D" else None,
             crs_wkt=crs_wkt,
             transform=transform,
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsis.contracts.uploads import Calibration
+from hsis.cube import gains
 from hsis_ingest.errors import DecompressionBomb, ReferenceMismatch, UnsupportedFormat
 from hsis_ingest.formats import repair
 from hsis_ingest.formats.envi import EnviSource
@@ -79,7 +80,7 @@ class ReflectanceSource:
         raw = self._scene.read(wide_bands, rows, wide_columns)
         values = np.empty(raw.shape, np.float32)
         for place, band in enumerate(range(wide_bands.start, wide_bands.stop)):
-            physical = _physical(self._scene, raw[place])
+            physical = _physical(self._scene, raw[place], band)
             physical -= self._dark[band, wide_columns]
             physical /= self._span[band, wide_columns]
             values[place] = physical
@@ -97,14 +98,13 @@ class ReflectanceSource:
         """Nothing is held."""
 
 
-def _physical(source: EnviSource, stored: NDArray[Any]) -> NDArray[np.float64]:
-    """Values as the header scales them, NaN for those that are none."""
-    values = stored.astype(np.float64)
-    if source.info.nodata is not None:
-        values[stored == source.info.nodata] = np.nan
-    if (source.info.scale, source.info.offset) != (1.0, 0.0):
-        values *= source.info.scale
-        values += source.info.offset
+def _physical(source: EnviSource, stored: NDArray[Any], band: int) -> NDArray[np.float64]:
+    """Values of a band as the header scales them, NaN for those that are none."""
+    info = source.info
+    scale, offset = (gains.of_bands(each, [band]) for each in (info.scale, info.offset))
+    values = gains.physical(stored, scale, offset)
+    if info.nodata is not None:
+        values[stored == info.nodata] = np.nan
     return values
 
 
@@ -118,7 +118,7 @@ def _mean(source: EnviSource) -> NDArray[np.float64]:
         rows = slice(start, min(start + step, lines))
         block = source.read(slice(0, bands), rows, slice(0, samples))
         for band, stored in enumerate(block):
-            values = _physical(source, stored)
+            values = _physical(source, stored, band)
             known = np.isfinite(values)
             total[band] += np.where(known, values, 0.0).sum(axis=0)
             counts[band] += known.sum(axis=0)

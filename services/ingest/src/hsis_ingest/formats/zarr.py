@@ -8,7 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from hsis.cube.layout import CubeInfo, Transform
+from hsis.cube.gains import Gain
+from hsis.cube.layout import BY_BAND, PHYSICAL_VALUES, CubeInfo, Transform
 from hsis_ingest.errors import (
     DecompressionBomb,
     UnknownFormat,
@@ -20,8 +21,11 @@ from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.axis_names import (
     FWHM_NAMES,
     GOOD_BAND_NAMES,
+    OFFSET_NAMES,
+    SCALE_NAMES,
     WAVELENGTH_NAMES,
     axes_of_names,
+    gains_by_band,
     lengths_nm,
     nanometres,
 )
@@ -65,6 +69,7 @@ class ZarrSource:
         coordinates = {axis: self._beside(name) for axis, name in by_axis.items()}
         wavelengths, factor = self._wavelengths(bands, coordinates.get("b"))
         crs_wkt, transform = self._place(node, coordinates)
+        scale, offset = self._gains(node, bands, where)
         self.info = CubeInfo(
             shape=self._cube.cube_shape,
             dtype=array.dtype,
@@ -73,8 +78,8 @@ class ZarrSource:
             good_bands=self._good_bands(bands),
             unit=said.text(node.attributes, "units"),
             band_names=said.band_names(node, bands),
-            scale=said.factor(node, ("scale_factor", "scale"), 1.0, where),
-            offset=said.factor(node, ("add_offset", "offset"), 0.0, where),
+            scale=scale,
+            offset=offset,
             nodata=said.nodata(node),
             classes=said.classes(node, where),
             crs_wkt=crs_wkt,
@@ -201,6 +206,16 @@ class ZarrSource:
     def _good_bands(self, bands: int) -> tuple[bool, ...] | None:
         values, _ = self._values(GOOD_BAND_NAMES, bands)
         return None if values is None else tuple(bool(flag == 1) for flag in values)
+
+    def _gains(self, node: ZarrNode, bands: int, where: str) -> tuple[Gain, Gain]:
+        """Scale and offset, by band where the cube says so as HSIS's own do."""
+        if said.text(node.attributes, PHYSICAL_VALUES) == BY_BAND:
+            found = [self._values(names, bands)[0] for names in (SCALE_NAMES, OFFSET_NAMES)]
+            return gains_by_band(found[0], found[1], where)
+        return (
+            said.factor(node, ("scale_factor", "scale"), 1.0, where),
+            said.factor(node, ("add_offset", "offset"), 0.0, where),
+        )
 
     def _place(
         self, node: ZarrNode, coordinates: Mapping[str, ZarrNode | None]

@@ -78,9 +78,9 @@ def _fields(
         yield f"sensor type = {_safe(attributes[INSTRUMENT])}"
     if info.nodata is not None:
         yield f"data ignore value = {_number(info.nodata)}"
-    if (info.scale, info.offset) != (1.0, 0.0):
-        yield _list("data gain values", [repr(info.scale)] * bands)
-        yield _list("data offset values", [repr(info.offset)] * bands)
+    if info.is_scaled:
+        yield _list("data gain values", map(repr, info.scales))
+        yield _list("data offset values", map(repr, info.offsets))
     if info.unit is not None:
         yield f"data units = {_safe(info.unit)}"
     if info.wavelengths_nm is not None:

@@ -36,8 +36,8 @@ _TYPES = {
 def described(info: CubeInfo, attributes: Texts) -> dict[str, NDArray[Any] | str]:
     """What is written beside the cube, by the name of its variable."""
     found: dict[str, NDArray[Any] | str] = {
-        "scale": np.array([[info.scale]]),
-        "offset": np.array([[info.offset]]),
+        "scale": np.atleast_2d(info.scale),
+        "offset": np.atleast_2d(info.offset),
     }
     if info.nodata is not None:
         found["nodata"] = np.array([[info.nodata]])

@@ -12,7 +12,14 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsis.cube.classes import cf_attributes
-from hsis.cube.layout import INNER_CHUNK, CubeInfo
+from hsis.cube.layout import (
+    BAND_OFFSET,
+    BAND_SCALE,
+    BY_BAND,
+    INNER_CHUNK,
+    PHYSICAL_VALUES,
+    CubeInfo,
+)
 from hsis_tiles.errors import UnsupportedExport
 from hsis_tiles.export.attributes import NO_TEXTS, as_texts
 from hsis_tiles.export.blocks import ExportFile, even_step
@@ -127,9 +134,14 @@ def _beside(file: h5py.File, info: CubeInfo) -> list[str]:
         "fwhm_nm": (info.fwhm_nm, np.float64, None, "nm"),
         "good_band": (info.good_bands, np.int8, None, None),
     }
+    if info.gains_differ:  # a variable of CF has one `scale_factor`
+        values[BAND_SCALE] = (info.scales, np.float64, None, None)
+        values[BAND_OFFSET] = (info.offsets, np.float64, None, None)
     titles = {
         "fwhm_nm": "full width at half maximum",
         "good_band": "band is fit for use",
+        BAND_SCALE: "what stored values of the band are multiplied by",
+        BAND_OFFSET: "what is added to scaled values of the band",
     }
     written = []
     for name, (found, kind, standard_name, unit) in values.items():
@@ -171,8 +183,13 @@ def _attributes(info: CubeInfo, coordinates: list[str]) -> dict[str, Any]:
             found["_FillValue"] = fill.reshape(1)
         else:  # no value of the cube can be it
             found["nodata"] = np.float64(info.nodata)
-    if (info.scale, info.offset) != (1.0, 0.0):
-        found |= {"scale_factor": np.float64(info.scale), "add_offset": np.float64(info.offset)}
+    if info.gains_differ:
+        found[PHYSICAL_VALUES] = _text(BY_BAND)
+    elif info.is_scaled:
+        found |= {
+            "scale_factor": np.float64(info.scales[0]),
+            "add_offset": np.float64(info.offsets[0]),
+        }
     if info.unit is not None:
         found["units"] = _text(info.unit)
     if coordinates:

@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform_bounds
 
-from hsis.cube import layout
+from hsis.cube import gains, layout
 from hsis.cube.layout import CubeInfo, Shape, Transform
 from hsis.errors import InvalidInput
 
@@ -88,6 +88,8 @@ def describe(info: CubeInfo, chosen: Selection) -> CubeInfo:
         fwhm_nm=of_bands(info.fwhm_nm),
         good_bands=of_bands(info.good_bands),
         band_names=of_bands(info.band_names),
+        scale=gains.of_bands(info.scale, chosen.bands),
+        offset=gains.of_bands(info.offset, chosen.bands),
         transform=_shifted(info.transform, chosen),
     )
 

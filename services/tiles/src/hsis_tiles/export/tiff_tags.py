@@ -117,9 +117,9 @@ def _describe_bands(dataset: Any, info: CubeInfo) -> None:
             dataset.update_tags(band, ns="IMAGERY", **imagery)
         if info.band_names is not None:
             dataset.set_band_description(band, info.band_names[at])
-    if (info.scale, info.offset) != (1.0, 0.0):
-        dataset.scales = [info.scale] * info.bands
-        dataset.offsets = [info.offset] * info.bands
+    if info.is_scaled:
+        dataset.scales = info.scales
+        dataset.offsets = info.offsets
     if info.unit is not None:
         dataset.units = [info.unit] * info.bands
 

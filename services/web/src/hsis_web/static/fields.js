@@ -10,6 +10,12 @@ function number(text) {
 
 const list = (text) => text.split(/[\s,;]+/).filter(Boolean).map(number);
 
+/** A number for all bands, or a list of one each. */
+function oneOrEach(text) {
+  const numbers = list(text);
+  return numbers.length === 1 ? numbers[0] : numbers;
+}
+
 /** `lon, lat`, `west, south, east, north` or GeoJSON. */
 function place(text) {
   return text.trim().startsWith("{") ? JSON.parse(text) : list(text);
@@ -40,8 +46,8 @@ const same = (value) => String(value);
 /** `wide` fields are lists or lines; `read` makes the value of a text, `show` the text of a value. */
 const FIELDS = [
   { name: "unit", label: "Unit", hint: "of stored × scale + offset" },
-  { name: "scale", label: "Scale", read: number },
-  { name: "offset", label: "Offset", read: number },
+  { name: "scale", label: "Scale", read: oneOrEach, hint: "a number, or one a band" },
+  { name: "offset", label: "Offset", read: oneOrEach, hint: "a number, or one a band" },
   { name: "nodata", label: "No data", read: jsonOrText, upload: true },
   { name: "sensor", label: "Sensor" },
   { name: "platform", label: "Platform" },

@@ -33,6 +33,12 @@ function row(label, ...content) {
     element("td", { class: "text-break" }, ...content));
 }
 
+/** What the bands say one by one; undefined where they do not. */
+function eachBand(cube, name) {
+  const values = (cube.bands ?? []).map((band) => band[name]);
+  return values.length > 0 && values.every((value) => value !== undefined) ? values : undefined;
+}
+
 /** The colour of a class in the picture, `hex` as RRGGBB. */
 function swatch(hex) {
   const mark = element("span", { class: "swatch me-1", "aria-hidden": "true" });
@@ -54,7 +60,8 @@ export function showMetadata(item, shape) {
   }
   for (const [name, label] of [["unit", "Unit"], ["nodata", "No data"], ["raster:scale", "Scale"],
     ["raster:offset", "Offset"]]) {
-    if (cube[name] !== undefined) rows.push(row(label, text(cube[name])));
+    const value = cube[name] ?? eachBand(cube, name);
+    if (value !== undefined) rows.push(row(label, folded(text(value))));
   }
   for (const entry of cube["classification:classes"] ?? []) {
     const colour = /^[0-9A-Fa-f]{6}$/.test(entry.color_hint ?? "") && !entry.nodata ? [swatch(entry.color_hint)] : [];
