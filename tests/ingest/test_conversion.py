@@ -208,6 +208,7 @@ BAD = {
     "external-reference": {"x.h5": linked_elsewhere()},
     "decompression-bomb": {"x.h5": far_too_large()},
     "variable-needed": {"x.npy": npy(np.zeros((9, 9)))},
+    "cube-too-large": {"x.npy": npy(np.ones((2, 1, 2**16 + 1), np.uint8))},
     "no-valid-data": {"x.npy": npy(np.full((600, 9, 3), np.nan))},
 }
 

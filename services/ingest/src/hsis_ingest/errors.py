@@ -71,6 +71,10 @@ class ArchiveTooLarge(InputFault):
     """An archive with more members, or more bytes in them, than a setting allows."""
 
 
+class CubeTooLarge(InputFault):
+    """More bands, rows or columns than a cube that is read has."""
+
+
 class NoValidData(InputFault):
     """Not one pixel of any band is valid."""
 
@@ -151,6 +155,7 @@ PROBLEMS: ProblemTable = {
     EncryptedArchive: ProblemType(422, "encrypted-archive", "The archive is encrypted"),
     NestedArchive: ProblemType(422, "nested-archive", "An archive in an archive"),
     ArchiveTooLarge: ProblemType(422, "archive-too-large", "Too much in the archive"),
+    CubeTooLarge: ProblemType(422, "cube-too-large", "A cube of too many bands, rows or columns"),
     NoValidData: ProblemType(422, "no-valid-data", "No valid pixel"),
     DuplicateOriginal: ProblemType(409, "duplicate-original", "The same files are stored"),
     SourceNotAllowed: ProblemType(422, "source-not-allowed", "Not to be fetched from there"),

@@ -15,10 +15,10 @@ from hsis.contracts.uploads import UploadRequest
 from hsis.cube.acquisition import Acquisition
 from hsis.cube.band_table import parse_band_table
 from hsis.cube.gains import gain_of
-from hsis.cube.layout import CubeInfo
+from hsis.cube.layout import MAX_SHAPE, CubeInfo
 from hsis.cube.stac import Footprint
 from hsis.errors import InvalidInput
-from hsis_ingest.errors import HeaderMismatch, MetadataMismatch
+from hsis_ingest.errors import CubeTooLarge, HeaderMismatch, MetadataMismatch
 
 SOURCES_PROPERTY = "hsi:metadata_from"
 PER_BAND = {
@@ -57,8 +57,10 @@ def describe(
 
     What the uploader says goes before what the file says; the template counts where neither says
     anything. `located` is whether the file says where the cube lies. MetadataMismatch where what
-    is given does not fit the cube, HeaderMismatch for wavelengths of the file that cannot be.
+    is given does not fit the cube, HeaderMismatch for wavelengths of the file that cannot be,
+    CubeTooLarge for a cube that would be refused when it is read.
     """
+    _require_size(info)
     of_file = _said_by_file(info, acquired_at, located)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -85,6 +87,15 @@ def describe(
     _require_wavelengths(described)
     _require_gains(described)
     return Described(described, known, sources)
+
+
+def _require_size(info: CubeInfo) -> None:
+    for size, most, what in zip(info.shape, MAX_SHAPE, ("bands", "rows", "columns"), strict=True):
+        if size > most:
+            raise CubeTooLarge(
+                f"The cube has {size} {what}; at most {most} are right. Where the axes lie "
+                "otherwise in the file, `axes` of the upload says how."
+            )
 
 
 def _require_wavelengths(info: CubeInfo) -> None:
