@@ -1,9 +1,13 @@
 """HDF5 files that the library never comes to an end with are found out in a child process."""
 
+import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from hsis.errors import InvalidInput
 from hsis_ingest.errors import TruncatedFile
 from hsis_ingest.formats import hdf5_layouts
+from hsis_ingest.formats.hdf5_check import Template, template
 from tests.ingest.files import MemoryFile, opened, whole
 from tests.ingest.hdf5_files import h5
 
@@ -83,35 +88,58 @@ def test_an_error_of_the_store_is_told_as_it_is():
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
-def test_a_child_that_is_ended_from_outside_says_nothing_of_the_file(monkeypatch, name):
+def test_a_child_that_is_ended_from_outside_says_nothing_of_the_file(name):
     file = h5(write)
-    reads, start, children = file.read_at, subprocess.Popen, []
-
-    def noted(command, **options):
-        children.append(start(command, **options))
-        return children[0]
+    reads = file.read_at
 
     def ending(offset, length):
-        if children:
-            children[0].send_signal(getattr(signal, name))
-            children[0].wait()
+        for child in children(template.process.pid):
+            os.kill(child, getattr(signal, name))
         return reads(offset, length)
 
-    monkeypatch.setattr(subprocess, "Popen", noted)
-    file.read_at = ending
-    with pytest.raises(RuntimeError, match=r"trial of cube\.h5 ended with status"):
+    file.read_at = lambda offset, length: (ending if offset else reads)(offset, length)
+    with pytest.raises(RuntimeError, match=r"trial of cube\.h5 ended with status -"):
         opened([file], hdf5_check_cpu_s=20)
 
 
-def test_the_childs_environment_has_no_secrets(monkeypatch):
+def test_trials_go_on_beside_one_that_never_ends():
+    with ThreadPoolExecutor(3) as threads:
+        file = MemoryFile("endless.h5", endless())
+        refused = threads.submit(opened, [file], hdf5_check_cpu_s=1)
+        sound = [threads.submit(opened, [h5(write)], hdf5_check_cpu_s=20) for _ in range(6)]
+        shapes = [source.result().info.shape for source in sound]
+        assert not refused.done()
+        with pytest.raises(TruncatedFile):
+            refused.result()
+    assert shapes == [VALUES.shape] * 6
+
+
+def test_a_template_that_was_ended_is_started_anew():
+    opened([h5(write)], hdf5_check_cpu_s=20)
+    before = template.process
+    before.kill()
+    before.wait()
+    opened([h5(write)], hdf5_check_cpu_s=20)
+    assert template.process.pid != before.pid
+
+
+def test_the_template_has_no_secrets_and_ends_its_children_with_itself(monkeypatch):
     monkeypatch.setenv("HSIS_SERVICE_SECRET", "secret")
-    seen = []
-    start = subprocess.Popen
+    own = Template()
+    ours, theirs = socket.socketpair()
+    reader, writer = os.pipe()
+    with ours, os.fdopen(reader, "rb") as status:
+        with theirs, os.fdopen(writer, "wb"):
+            own.fork(theirs, writer)
+        environment = Path(f"/proc/{own.process.pid}/environ").read_bytes()
+        own.end()  # as the kernel does it where the service is killed: it closes the socket
+        assert ours.recv(1) == b""
+        assert status.read() == b""
+    assert own.process.returncode == 0
+    assert b"PYTHONPATH=" in environment
+    assert b"HSIS_" not in environment
 
-    def noted(command, **options):
-        seen.append(options["env"])
-        return start(command, **options)
 
-    monkeypatch.setattr(subprocess, "Popen", noted)
-    opened([h5(lambda f: f.create_dataset("cube", data=VALUES))], hdf5_check_cpu_s=20)
-    assert not [name for name in seen[0] if name.startswith("HSIS_")]
+def children(pid):
+    """The processes that a process has forked and that are there still."""
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))

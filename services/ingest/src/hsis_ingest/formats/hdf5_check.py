@@ -2,28 +2,30 @@
 
 The library is C code for files that are well: some damaged ones send it round for ever or beyond
 its memory, with Python's lock held, and then the whole service stands still. The child has limits
-to its processor time and memory. It reads through its parent: on its standard output it asks for an
-offset and a length, on its standard input it gets the length that there is, and the bytes. A
-negative offset announces instead, in so many bytes of JSON, what is wrong with the file.
+to its processor time and memory, and is forked from a template (`hdf5_trial`) that has imported the
+library once. It reads through this process, over a socket: it asks for an offset and a length, and
+gets the length that there is, and the bytes. A negative offset announces instead, in so many bytes
+of JSON, what is wrong with the file.
 """
 
+import atexit
 import dataclasses
 import json
 import os
-import resource
 import signal
+import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import IO, Any
+from threading import Lock
+from typing import IO
 
 import hsis.errors
 import hsis_ingest.errors
 from hsis.errors import DomainError
 from hsis_ingest.errors import TruncatedFile
-from hsis_ingest.formats.source import ByteSource, ReadOptions, Span
+from hsis_ingest.formats.source import ByteSource, ReadOptions
 
 REQUEST = struct.Struct("<qq")
 LENGTH = struct.Struct("<q")
@@ -39,6 +41,64 @@ FATAL = {
     signal.SIGILL,
 }
 """Signals that the file is to blame for; others come from outside."""
+END_S = 5.0
+
+
+class Template:
+    """The process that trials are forked from. It is started with the first one, anew where it was
+    ended, and ends when this process does, however that comes about. Safe with threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._control: socket.socket | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def fork(self, trial: socket.socket, status: int) -> None:
+        """Begin a trial at the other end of the socket; its exit status comes through a pipe, whose
+        end is closed without one where the template ends before."""
+        with self._lock:
+            if self._control is not None:
+                with suppress(BrokenPipeError):
+                    socket.send_fds(self._control, [b"\0"], [trial.fileno(), status])
+                    return
+                self._end()
+            socket.send_fds(self._start(), [b"\0"], [trial.fileno(), status])
+
+    def end(self) -> None:
+        """End it, with the trials that go on."""
+        with self._lock:
+            self._end()
+
+    def _start(self) -> socket.socket:
+        self._control, theirs = socket.socketpair()
+        # Nothing of the service's own environment, which may hold its secrets.
+        kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hsis_ingest.formats.hdf5_trial"],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=kept | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+                start_new_session=True,  # a Ctrl-C for the service is no verdict on the file
+            )
+        atexit.register(self.end)
+        return self._control
+
+    def _end(self) -> None:
+        if self._control is None or self.process is None:
+            return
+        self._control.close()  # tells it to end
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._control = None
+        atexit.unregister(self.end)
+
+
+template = Template()
 
 
 def try_opening(data: ByteSource, options: ReadOptions, *, matlab: bool) -> None:
@@ -50,46 +110,46 @@ def try_opening(data: ByteSource, options: ReadOptions, *, matlab: bool) -> None
         "matlab": matlab,
         "options": dataclasses.asdict(options),
     }
-    # Nothing of the service's own environment, which may hold its secrets.
-    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    child = subprocess.Popen(
-        [sys.executable, "-m", __name__, json.dumps(arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=kept | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        start_new_session=True,  # a Ctrl-C for the service is no verdict on the file
-    )
-    if child.stdin is None or child.stdout is None:
-        raise RuntimeError("the child has no pipes")
-    try:
-        _serve(data, child.stdout, child.stdin)
-        status = child.wait()
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-        with suppress(BrokenPipeError):
-            child.stdin.close()
-    if status == OUT_OF_MEMORY or -status in FATAL:
+    ours, theirs = socket.socketpair()
+    reader, writer = os.pipe()
+    with ours, ours.makefile("rb") as asked, os.fdopen(reader, "rb") as ended:
+        with theirs, os.fdopen(writer, "wb"):
+            template.fork(theirs, writer)
+        _answer(ours, json.dumps(arguments).encode())
+        _serve(data, asked, ours)
+        status = ended.read(LENGTH.size)
+    if not status:
+        raise RuntimeError(f"the process that tries HDF5 files ended before {data.name} was tried")
+    (code,) = LENGTH.unpack(status)
+    if code == OUT_OF_MEMORY or -code in FATAL:
         raise TruncatedFile(
             f"{data.name} is damaged: the HDF5 library does not come to an end with it "
             "(settings hdf5_check_cpu_s, hdf5_check_memory_bytes)."
         )
-    if status != 0:
-        raise RuntimeError(f"the trial of {data.name} ended with status {status}")
+    if code != 0:
+        raise RuntimeError(f"the trial of {data.name} ended with status {code}")
 
 
-def _serve(data: ByteSource, asked: IO[bytes], answers: IO[bytes]) -> None:
+def _serve(data: ByteSource, asked: IO[bytes], trial: socket.socket) -> None:
     """Answer the child's reads until it ends; raise the error that it reports."""
-    while len(request := asked.read(REQUEST.size)) == REQUEST.size:
+    while len(request := _read(asked, REQUEST.size)) == REQUEST.size:
         offset, length = REQUEST.unpack(request)
         if offset < 0:
-            raise _reported(asked.read(min(length, MAX_REPORT_BYTES)))
-        content = data.read_at(offset, length)
-        with suppress(BrokenPipeError):
-            answers.write(LENGTH.pack(len(content)) + content)
-            answers.flush()
+            raise _reported(_read(asked, min(length, MAX_REPORT_BYTES)))
+        _answer(trial, data.read_at(offset, length))
+
+
+def _read(asked: IO[bytes], length: int) -> bytes:
+    """What the child says, less than `length` where it ends."""
+    try:
+        return asked.read(length)
+    except ConnectionResetError:  # it ended without reading the last answer
+        return b""
+
+
+def _answer(trial: socket.socket, content: bytes) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):
+        trial.sendall(LENGTH.pack(len(content)) + content)
 
 
 def _reported(report: bytes) -> Exception:
@@ -100,61 +160,3 @@ def _reported(report: bytes) -> Exception:
         if isinstance(kind, type) and issubclass(kind, DomainError):
             return kind(said["detail"])
     return RuntimeError(f"the trial reports {said['error']}")
-
-
-class ParentSource:
-    """The file as the child reads it."""
-
-    def __init__(self, name: str, size: int, asked: IO[bytes], answers: IO[bytes]) -> None:
-        self.name = name
-        self.size = size
-        self._asked = asked
-        self._answers = answers
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset`, fewer at the end of the file."""
-        self._asked.write(REQUEST.pack(offset, length))
-        self._asked.flush()
-        (size,) = LENGTH.unpack(self._answers.read(LENGTH.size))
-        return self._answers.read(size)
-
-    def read_ahead(self, spans: Iterable[Span]) -> Iterator[bytes]:
-        """The bytes of each span in turn."""
-        return (self.read_at(*span) for span in spans)
-
-
-def main(arguments: dict[str, Any]) -> int:
-    """Open the file, and walk through the index of each array's chunks; the exit status."""
-    # Here, since the readers import this module.
-    from hsis_ingest.formats.hdf5_file import Hdf5File
-    from hsis_ingest.formats.hdf5_layouts import read_hdf5
-
-    # A KeyboardInterrupt could be swallowed where the library calls back.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    options = ReadOptions(**arguments["options"])
-    cpu_s, memory = int(options.hdf5_check_cpu_s or 1), options.hdf5_check_memory_bytes
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asked = sys.stdout.buffer
-    source = ParentSource(arguments["name"], arguments["size"], asked, sys.stdin.buffer)
-    try:
-        file = Hdf5File(source, options)
-        read_hdf5(file, options, matlab=arguments["matlab"])
-        with file.guarded():
-            for dataset in file.opened:
-                if dataset.chunks:
-                    dataset.id.chunk_iter(lambda _: None)
-    except DomainError as error:
-        report = json.dumps({"error": type(error).__name__, "detail": error.detail}).encode()
-        asked.write(REQUEST.pack(-1, len(report)) + report)
-        asked.flush()
-    except MemoryError:
-        return OUT_OF_MEMORY
-    return 0
-
-
-if __name__ == "__main__":
-    # Without the interpreter's own end: h5py does not survive it with a file open, and that would
-    # be taken for the file's fault.
-    os._exit(main(json.loads(sys.argv[1])))
