@@ -76,7 +76,7 @@ class Template:
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "hsis_ingest.formats.hdf5_trial"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=kept | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -39,11 +39,11 @@ def serve(control: socket.socket) -> None:
     that go on. With a trial come its socket and the pipe that is to get its exit status."""
     running: dict[int, _Running] = {}  # by a pipe that ends when the child does
     while True:
-        ready, _, _ = select.select([control, *running], [], [])
+        ready, _, _ = select.select([control.fileno(), *running], [], [])
         for ended in running.keys() & set(ready):
             os.close(ended)
             running.pop(ended).finish()
-        if control in ready:
+        if control.fileno() in ready:
             passed = socket.recv_fds(control, 1, 2)[1]
             if not passed:
                 break
