@@ -84,6 +84,7 @@ def _envi() -> list[Case]:
         "an-open-brace": {"wavelength": "{400, 500"},
         "map-info-of-words": {"map_info": "{UTM, one, 1, east, north, 30, 30, 33, North}"},
         "scale-of-no-number": {"reflectance_scale_factor": "ten"},
+        "a-gain-of-zero": {"data_gain_values": "{1, 2, 0, 4, 5, 6}"},
     }
     truncated: dict[str, dict[str, str | None]] = {
         "fewer-bytes-than-said": {"lines": "10"},
@@ -94,7 +95,6 @@ def _envi() -> list[Case]:
         "unknown-data-type": {"data_type": "99"},
         "compressed-data": {"file_compression": "1"},
         "frame-offsets": {"major_frame_offsets": "{4, 4}"},
-        "different-gains": {"data_gain_values": "{1, 2, 3, 4, 5, 6}"},
         "spectral-library": {"file_type": "ENVI Spectral Library"},
     }
     pairs = [
