@@ -1,5 +1,6 @@
 """HDF5 files that the library never comes to an end with are found out in a child process."""
 
+import json
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ import pytest
 from hsis.errors import InvalidInput
 from hsis_ingest.errors import TruncatedFile
 from hsis_ingest.formats import hdf5_layouts
-from hsis_ingest.formats.hdf5_check import Template, template
+from hsis_ingest.formats.hdf5_check import LENGTH, Template, template
+from hsis_ingest.formats.source import ReadOptions
 from tests.ingest.files import MemoryFile, opened, whole
 from tests.ingest.hdf5_files import h5
 
@@ -131,9 +134,15 @@ def test_the_template_has_no_secrets_and_ends_its_children_with_itself(monkeypat
     with ours, os.fdopen(reader, "rb") as status:
         with theirs, os.fdopen(writer, "wb"):
             own.fork(theirs, writer)
+        arguments = json.dumps(
+            {"name": "a.h5", "size": 99, "matlab": False, "options": asdict(ReadOptions())}
+        ).encode()
+        ours.sendall(LENGTH.pack(len(arguments)) + arguments)
+        assert ours.recv(1)  # the child asks for bytes, and waits for them
         environment = Path(f"/proc/{own.process.pid}/environ").read_bytes()
-        own.end()  # as the kernel does it where the service is killed: it closes the socket
-        assert ours.recv(1) == b""
+        own.end()  # it closes the socket, as the kernel does where the service is killed
+        while ours.recv(99):
+            pass
         assert status.read() == b""
     assert own.process.returncode == 0
     assert b"PYTHONPATH=" in environment
