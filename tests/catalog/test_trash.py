@@ -123,6 +123,35 @@ async def test_the_only_copy_of_a_computed_item_is_not_replaced(catalog: Catalog
     assert await entries(catalog, "computed") == [entry]
 
 
+async def test_labels_are_no_originals_of_which_a_computed_cube_could_be_made_again(
+    catalog: Catalog,
+) -> None:
+    labels = "raw/private/7c1f9a52-3f0e-4a35-9c55-7d1f5a3b9e77/"
+    document = item("labelled")
+    document["assets"]["labels-gt"] = {"href": f"/blobs/{labels}gt.tif", "roles": ["labels"]}
+    made = await catalog.done("edda", "POST", ITEMS, document)
+    await catalog.done("edda", "DELETE", ITEMS + "/labelled")
+    [entry] = await entries(catalog, "labelled")
+    assert (entry["originals"], await used(catalog, labels)) == ([], True)
+    assert await catalog.done("edda", "GET", f"{TRASH}/{entry['id']}/item") == made
+    assert (await catalog.call("vera", "GET", f"{TRASH}/{entry['id']}/item")).status_code == 403
+    wanted = {"collection": "private", "item": "labelled", "holder": "upload:5"}
+    refused = await catalog.call(
+        "service", "POST", "/stac/reservations", wanted | {"replaces_trash": True}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "item-in-trash")
+
+
+async def test_what_was_converted_again_under_another_id_leaves_no_cube(catalog: Catalog) -> None:
+    await catalog.done("edda", "POST", ITEMS, uploaded("moved"))
+    await catalog.done("edda", "DELETE", ITEMS + "/moved")
+    [entry] = await entries(catalog, "moved")
+    await catalog.call("service", "POST", f"{TRASH}/{entry['id']}/converted")
+    [removal] = await outbox(catalog, "moved")
+    assert (removal["prefixes"], removal["cube"]) == (["cubes/private/moved/", RAW], True)
+    assert await entries(catalog, "moved") == []
+
+
 async def test_of_restoring_and_reserving_at_once_one_wins(catalog: Catalog) -> None:
     for number in range(5):
         name = f"contested-{number}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -306,7 +307,7 @@ def test_labels(item: str, scene: DemoScene, tmp_path: Path) -> None:
     assert told.splitlines()[-1].split() == ["2", "oats", "90"]
     found = answer("labels", "list", COLLECTION, item)
     assert list(found) == ["truth"]
-    assert found["truth"]["href"].endswith(f"/blobs/cubes/{COLLECTION}/{item}/labels/truth.tif")
+    assert re.search(f"/blobs/raw/{COLLECTION}/[0-9a-f-]{{36}}/truth.tif$", found["truth"]["href"])
     np.save(tmp_path / "other.npy", truth[:-1])
     wrong = run("labels", "add", COLLECTION, item, tmp_path / "other.npy", code=1)
     assert "39 rows x 56 columns; the cube has 40 x 56" in wrong.stderr

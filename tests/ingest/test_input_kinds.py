@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 from contextlib import suppress
 
@@ -171,20 +172,18 @@ async def test_labels_of_a_cube(idle_ingest: Ingest):
         assert [entry["title"] for entry in asset["classification:classes"]] == [
             "None", "corn", "oats"
         ]  # fmt: skip
-        stored = f"cubes/{COLLECTION}/field/labels/truth.tif"
+        stored = asset["href"].partition("/blobs/")[2]
+        assert re.fullmatch(f"raw/{COLLECTION}/[0-9a-f-]{{36}}/truth.tif", stored)
         content = await idle_ingest.storage.get(stored, token=token)
         assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
         np.testing.assert_array_equal(tifffile.imread(io.BytesIO(content)), truth)
-        checksums = await idle_ingest.storage.get(
-            f"cubes/{COLLECTION}/field/checksums.json", token=token
-        )
-        assert json.loads(checksums)["objects"]["labels/truth.tif"]["size"] == len(content)
+        assert asset["file:size"] == len(content)
         with pytest.raises(Conflict, match="has labels 'truth' already"):
             await idle_ingest.client.add_labels(COLLECTION, "field", request, token=token)
         await idle_ingest.client.remove_labels(COLLECTION, "field", "truth", token=token)
         item = await idle_ingest.catalog.item(COLLECTION, "field", token=token)
         assert "labels-truth" not in item["assets"]
-        assert await idle_ingest.keys(f"cubes/{COLLECTION}/field/labels/") == []
+        assert await idle_ingest.keys(stored) == []
         with pytest.raises(NotFound, match="no labels 'truth'"):
             await idle_ingest.client.remove_labels(COLLECTION, "field", "truth", token=token)
 
@@ -214,4 +213,5 @@ async def test_labels_that_cannot_be(idle_ingest: Ingest, changes, error, messag
         await idle_ingest.client.add_labels(
             COLLECTION, changes.get("item", "field2"), request, token=token
         )
-    assert await idle_ingest.keys(f"cubes/{COLLECTION}/field2/labels/") == []
+    keys = await idle_ingest.keys(f"raw/{COLLECTION}/")
+    assert not any(key.endswith("/gt.tif") for key in keys)

@@ -1,13 +1,22 @@
 """Deleted items whose original files are kept, and made into items again."""
 
+import asyncio
+import hashlib
 import io
+import json
 
 import numpy as np
 import pytest
+import tifffile
+import zarr
 
+from hsis.contracts.labels import LabelRequest
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.trash import RestoreRequest
 from hsis.cube.reader import StoredCube
 from hsis.errors import Conflict, NotFound
+from hsis_ingest import queue
+from hsis_ingest.convert import Conversion
 from tests.ingest.conftest import Ingest
 
 COLLECTION = "thrown-away"
@@ -105,3 +114,147 @@ async def test_a_restoration_that_is_given_up_keeps_the_files_in_the_trash(idle_
         last = await idle_ingest.ended(await idle_ingest.client.restore(request, token=token))
     assert last.error is None
     assert await value_of(idle_ingest, "given-up") == 4.0
+
+
+TRUTH = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3
+CORRECTIONS = (
+    {"wavelengths": [400, 500, 600, 700, 801.3], "unit": "DN", "sensor": "Cubert"},
+    {"good_bands": [True, True, False, True, True], "fwhm": [3, 3, 3, 3, 3], "platform": None},
+    {"fwhm": None, "scale": 0.5, "place": [11.0, 48.0, 11.5, 48.5], "properties": {"lab:n": 3}},
+)
+
+
+async def labelled_and_corrected(ingest: Ingest, item: str, value: float):
+    """An item of which nothing is as its files say; the item, deleted."""
+    token, catalog = ingest.admin_token, ingest.catalog
+    said = {"platform": "tripod", "properties": {"lab:lamp": "on"}}
+    sent = await ingest.send(COLLECTION, {"a.npy": npy(value)}, id=item, metadata=said)
+    assert (await ingest.ended(sent)).error is None
+    buffer = io.BytesIO()
+    np.save(buffer, TRUTH)
+    key = f"raw/{COLLECTION}/scratch/gt.npy"
+    await ingest.storage.put(key, buffer.getvalue(), token=token)
+    request = LabelRequest(name="truth", files=[key], class_names=["corn", "oats"])
+    await ingest.client.add_labels(COLLECTION, item, request, token=token)
+    for changes in CORRECTIONS:
+        await ingest.client.correct(COLLECTION, item, changes, token=token)
+    document = await catalog.item(COLLECTION, item, token=token)
+    document["assets"]["notes"] = {"href": "https://data.example/notes.txt", "file:size": 10**15}
+    document["properties"]["title"] = "The field"
+    document["links"].append({"rel": "about", "href": "https://data.example/"})
+    await catalog.replace_item(COLLECTION, document, token=token)
+    before = await catalog.item(COLLECTION, item, token=token)
+    await catalog.delete_item(COLLECTION, item, token=token)
+    return before
+
+
+async def is_as_it_was(ingest: Ingest, before, item: str):
+    """The item of this id has everything that the deleted one had."""
+    token = ingest.admin_token
+    now = await ingest.catalog.item(COLLECTION, item, token=token)
+    new = {"hsi:upload", "created", "updated"}
+    assert {**now["properties"], **dict.fromkeys(new)} == {
+        **before["properties"],
+        **dict.fromkeys(new),
+    }
+    assert (now["bbox"], now["geometry"]) == (before["bbox"], before["geometry"])
+    assert set(now["assets"]) == set(before["assets"])
+    for name in ("labels-truth", "notes", "original-1"):
+        assert now["assets"][name] == before["assets"][name]
+    cube = {**now["assets"]["cube"], "href": None, "file:size": None}
+    assert cube == {**before["assets"]["cube"], "href": None, "file:size": None}
+    assert ("about", "https://data.example/") in [(x["rel"], x["href"]) for x in now["links"]]
+    raster = now["assets"]["labels-truth"]["href"].partition("/blobs/")[2]
+    content = await ingest.storage.get(raster, token=token)
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(content)), TRUTH)
+    known = await ingest.client.metadata(COLLECTION, item, token=token)
+    assert known.metadata["wavelengths"] == [400, 500, 600, 700, 801.3]
+    told = [entry.after for entry in reversed(known.corrections)]
+    assert [set(changes) for changes in told] == [set(changes) for changes in CORRECTIONS]
+    assert [entry.by for entry in known.corrections] == ["admin"] * 3
+    await cube_is_corrected(ingest, item)
+
+
+async def cube_is_corrected(ingest: Ingest, item: str):
+    """As zarr-python reads it; and its checksums are those of what is stored."""
+    token, prefix = ingest.admin_token, f"cubes/{COLLECTION}/{item}/"
+    store = zarr.storage.FsspecStore.from_url(
+        f"{ingest.storage_url}/blobs/{prefix}cube.zarr",
+        storage_options={"headers": {"Authorization": f"Bearer {token}"}},
+        read_only=True,
+    )
+    root = await zarr.api.asynchronous.open_group(store, mode="r")
+    wavelengths = await (await root.getitem("wavelength_nm")).getitem(...)
+    assert np.asarray(wavelengths).tolist() == [400, 500, 600, 700, 801.3]
+    good = await (await root.getitem("good_band")).getitem(...)
+    assert np.asarray(good).tolist() == [True, True, False, True, True]
+    attributes = (await root.getitem("cube")).attrs
+    assert (attributes["units"], attributes["scale"]) == ("DN", 0.5)
+    assert (root.attrs["instrument"], root.attrs["geospatial_lon_max"]) == ("Cubert", 11.5)
+    assert root.attrs["properties"]["lab:n"] == 3
+    assert "fwhm_nm" not in [name async for name, _ in root.members()]
+    kept = json.loads(await ingest.storage.get(prefix + "checksums.json", token=token))["objects"]
+    assert {prefix + key for key in kept} == {*await ingest.keys(prefix)} - {
+        prefix + "checksums.json"
+    }
+    for key, each in kept.items():
+        content = await ingest.storage.get(prefix + key, token=token)
+        assert each["sha256"] == hashlib.sha256(content).hexdigest(), key
+
+
+async def test_labels_and_corrections_come_back_whatever_happens_on_the_way(
+    idle_ingest: Ingest, monkeypatch
+):
+    """Under another id and under its own; the template changed, the entry purged, and the worker
+    killed in the middle."""
+    ingest, token = idle_ingest, idle_ingest.admin_token
+    async with ingest.replica():
+        await converted(ingest, 10.0, "first")  # which makes the collection
+        template = CubeMetadata(band_names=["a", "b", "c", "d", "e"])
+        await ingest.catalog.set_template(COLLECTION, template, token=token)
+        before = await labelled_and_corrected(ingest, "field", 11.0)
+        template = CubeMetadata(band_names=["v", "w", "x", "y", "z"], license="CC0-1.0")
+        await ingest.catalog.set_template(COLLECTION, template, token=token)
+        await converted(ingest, 12.0, "field")  # its cube takes the place of the first one's
+    entry = await entry_of(ingest, "field")
+    assert not entry.cube_kept
+    request = RestoreRequest(collection=COLLECTION, entry=entry.id, id="field-1")
+    again = await ingest.client.restore(request, token=token)
+    used = (await ingest.catalog.quota(COLLECTION, token=token)).used_bytes
+    write, reached = Conversion._write_rest, asyncio.Event()
+
+    async def killed(self, described, statistics):
+        await write(self, described, statistics)
+        reached.set()
+        await asyncio.Event().wait()
+
+    async def no_word(db, upload_token, delay_s=0.0):
+        """As SIGKILL: the lease has to run out."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Conversion, "_write_rest", killed)
+        patched.setattr(queue, "give_back", no_word)
+        async with ingest.replica(lease_s=0.3):
+            await reached.wait()
+    await ingest.catalog.purge(COLLECTION, entry.id, token=token)
+    async with ingest.replica():
+        again = await ingest.ended(again)
+        assert (again.error, again.attempts) == (None, 2)
+        await is_as_it_was(ingest, before, "field-1")
+        assert await value_of(ingest, "field-1") == 11.0
+        quota = await ingest.catalog.quota(COLLECTION, token=token)
+        assert 0 < quota.used_bytes - used < 100_000  # a cube, not what a user's document says
+        # Once more, now under the id that it had at first, whose cube is another one's.
+        await ingest.catalog.delete_item(COLLECTION, "field-1", token=token)
+        await ingest.catalog.delete_item(COLLECTION, "field", token=token)
+        entry = await entry_of(ingest, "field-1")
+        request = RestoreRequest(collection=COLLECTION, entry=entry.id, id="field")
+        assert (await ingest.ended(await ingest.client.restore(request, token=token))).error is None
+        await is_as_it_was(ingest, before, "field")
+        # The cube that the entry still kept goes with it.
+        await ingest.emptied(f"cubes/{COLLECTION}/field-1/")
+        await ingest.catalog.delete_item(COLLECTION, "field", token=token)
+        await ingest.catalog.purge(COLLECTION, token=token)
+        raster = before["assets"]["labels-truth"]["href"].partition("/blobs/")[2]
+        await ingest.emptied(f"cubes/{COLLECTION}/field/", raster)
+        await ingest.catalog.remove_template(COLLECTION, token=token)

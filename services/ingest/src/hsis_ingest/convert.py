@@ -18,6 +18,8 @@ from hsis.cube.layout import CubeInfo
 from hsis.cube.pyramid import FinishedShard, Pyramid
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
 from hsis_ingest.allocation import give_back_rest
+from hsis_ingest.as_it_was import Before
+from hsis_ingest.corrected import acquisition_of
 from hsis_ingest.detect import open_source
 from hsis_ingest.errors import MetadataMismatch, NoValidData
 from hsis_ingest.formats.blob import BlobSource
@@ -48,6 +50,7 @@ class Conversion:
         settings: Settings,
         progress: Progress,
         template: CubeMetadata | None = None,
+        before: Before | None = None,
     ) -> None:
         self._upload = upload
         self._storage = storage
@@ -55,6 +58,7 @@ class Conversion:
         self._settings = settings
         self._progress = progress
         self._template = template or CubeMetadata()
+        self._before = before
         self._prefix = cube_prefix(upload.collection, upload.item)
         self._checksums = ChecksumRecorder(upload.collection, upload.item)
         self._encoders = asyncio.Semaphore(settings.conversion_threads)
@@ -74,18 +78,10 @@ class Conversion:
             source = await loop.run_in_executor(self._executor, open_source, cube, options)
             described = await loop.run_in_executor(self._executor, self._describe, source, table)
             statistics = await self._write_shards(source, described.info)
-            info = with_empty_bands(described.info, statistics)
-            described = dataclasses.replace(described, info=info)
-            await self._write_rest(described, statistics)
-            document = await loop.run_in_executor(
-                self._executor,
-                item_of,
-                self._upload,
-                described,
-                source.format_name,
-                source.outline,
-                source.properties,
+            described, document = await loop.run_in_executor(
+                self._executor, self._item, source, described, statistics
             )
+            await self._write_rest(described, statistics)
             document["assets"]["cube"]["file:size"] = self._checksums.result().total_bytes
             return document
         finally:
@@ -114,6 +110,21 @@ class Conversion:
             given = with_table(given, table.read_at(0, MAX_BYTES + 1), table.name)
         located = gridded(source.info) or source.outline is not None
         return describe(source.info, source.acquired_at, given, self._template, located=located)
+
+    def _item(
+        self, source: Source, described: Described, statistics: CubeStatistics
+    ) -> tuple[Described, dict[str, Any]]:
+        """What is at last said of the cube, and the Item: where it is made again, as it was."""
+        info, before = described.info, self._before
+        info = with_empty_bands(before.corrected(info) if before else info, statistics)
+        described = dataclasses.replace(described, info=info)
+        made = item_of(
+            self._upload, described, source.format_name, source.outline, source.properties
+        )
+        if before is None:
+            return described, made
+        item = before.restored(made)
+        return dataclasses.replace(described, acquisition=acquisition_of(item, info)), item
 
     def _options(self) -> ReadOptions:
         return ReadOptions(

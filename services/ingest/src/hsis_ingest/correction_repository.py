@@ -116,6 +116,36 @@ async def history(
     return [_row(row) for row in rows]
 
 
+async def of_item(
+    db: asyncpg.Connection, collection: str, item: str, created: str
+) -> list[CorrectionRow]:
+    """All that were applied to the item of that id that was made then, the oldest first."""
+    rows = await db.fetch(
+        "SELECT * FROM corrections WHERE collection = $1 AND item = $2 AND item_created = $3"
+        " AND applied_at IS NOT NULL ORDER BY created_at",
+        collection,
+        item,
+        created,
+    )
+    return [_row(row) for row in rows]
+
+
+async def copy(db: asyncpg.Connection, before: Mapping[str, Any], item: str, created: str) -> None:
+    """The corrections of an item that is made again are those of the new one too."""
+    await db.execute(
+        "INSERT INTO corrections (id, collection, item, item_created, by_subject, by_name, changes,"
+        " before, created_at, applied_at)"
+        " SELECT gen_random_uuid(), collection, $4, $5, by_subject, by_name, changes, before,"
+        "  created_at, applied_at FROM corrections"
+        " WHERE collection = $1 AND item = $2 AND item_created = $3 AND applied_at IS NOT NULL",
+        before["collection"],
+        before["id"],
+        before["properties"].get("created", ""),
+        item,
+        created,
+    )
+
+
 def _row(row: asyncpg.Record) -> CorrectionRow:
     return CorrectionRow(
         id=row["id"],

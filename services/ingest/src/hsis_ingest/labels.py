@@ -1,12 +1,15 @@
 """Attaching label maps to stored cubes, and taking them off again."""
 
 import asyncio
+import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hsis.clients.catalog import CatalogClient
 from hsis.contracts.access import Caller, Role
-from hsis.contracts.blobs import checksums_key, cube_prefix
+from hsis.contracts.blobs import checksums_key, cube_prefix, item_prefix, raw_prefix
 from hsis.contracts.labels import (
     LabelClass,
     LabelMap,
@@ -15,17 +18,20 @@ from hsis.contracts.labels import (
     labels_key,
 )
 from hsis.cube import writer
-from hsis.cube.checksums import Checksums, ObjectChecksum, checksum_of
+from hsis.cube.checksums import Checksums, checksum_of
 from hsis.cube.classes import stac_classes
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
 from hsis.cube.stac import EXTENSIONS
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
+from hsis.service.postgres import transaction
+from hsis_ingest import orphan_repository
+from hsis_ingest.as_it_was import key_of
 from hsis_ingest.detect import open_source
 from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.formats.source import ReadOptions
 from hsis_ingest.label_raster import LabelRaster, label_raster
-from hsis_ingest.locks import item_lock
+from hsis_ingest.locks import item_lock, originals_lock
 from hsis_ingest.registration import MEDIA_TYPES, SHA256_MULTIHASH
 from hsis_ingest.state import State
 
@@ -47,7 +53,7 @@ async def add(
     _require_free(before, request.name)
     cube = await _cube_info(state, before)
     raster = await _rasterized(state, collection, request, cube)
-    key = labels_key(collection, item, request.name)
+    key = labels_key(collection, str(uuid.uuid4()), request.name)
     catalog = CatalogClient(state.http, state.settings.catalog_url)
     async with item_lock(state.pool, collection, item):
         now = await catalog.item(collection, item)
@@ -55,8 +61,11 @@ async def add(
         if now["properties"].get("created") != before["properties"].get("created"):
             raise Conflict(f"{item!r} in {collection!r} was replaced meanwhile; try again.")
         await state.storage.put(key, raster.content, content_type=MEDIA_TYPES["tif"])
-        await _note(state, collection, item, key, checksum_of(raster.content))
-        await catalog.replace_item(collection, _with_labels(now, key, request.name, raster))
+        try:
+            await catalog.replace_item(collection, _with_labels(now, key, request.name, raster))
+        except NotFound:  # it was removed meanwhile
+            await state.storage.delete(key)
+            raise
     return _told(key, request.name, raster)
 
 
@@ -64,14 +73,13 @@ async def remove(state: State, caller: Caller, collection: str, item: str, name:
     """Take a label map off a cube; NotFound where there is none of that name."""
     await state.access.require(caller, collection, Role.EDITOR)
     catalog = CatalogClient(state.http, state.settings.catalog_url)
-    key = labels_key(collection, item, name)
     async with item_lock(state.pool, collection, item):
         document = await catalog.item(collection, item)
-        if document["assets"].pop(labels_asset(name), None) is None:
+        asset = document["assets"].pop(labels_asset(name), None)
+        if asset is None:
             raise NotFound(f"{item!r} in {collection!r} has no labels {name!r}.")
         await catalog.replace_item(collection, _touched(document))
-        await _note(state, collection, item, key, None)
-        await state.storage.delete(key)
+        await _remove_raster(state, catalog, collection, item, key_of(asset), name)
 
 
 def _require_free(document: Item, name: str) -> None:
@@ -174,26 +182,44 @@ def _touched(document: Item) -> Item:
     return document
 
 
-async def _note(
-    state: State, collection: str, item: str, key: str, checksum: ObjectChecksum | None
+async def _remove_raster(
+    state: State, catalog: CatalogClient, collection: str, item: str, key: str, name: str
 ) -> None:
-    """Keep the checksums of what is stored for the item true, where there are any."""
-    try:
+    """Remove what no item names any more, unless something else needs it."""
+    kind, _, rest = key.partition("/")
+    folder = rest.removeprefix(f"{collection}/").partition("/")[0]
+    if kind == "raw" and _is_uuid(folder) and key == labels_key(collection, folder, name):
+        prefix = raw_prefix(collection, folder)
+        async with originals_lock(state.pool, collection, uuid.UUID(folder)):
+            unknown = await catalog.unknown_prefixes([prefix])
+            async with transaction(state.pool) as db:
+                unknown = await orphan_repository.unknown(db, unknown)
+            for prefix in unknown:
+                await state.storage.delete_prefix(prefix)
+    elif key == item_prefix(collection, item) + f"labels/{name}.tif":
+        await _remove_beside_cube(state, collection, item, key)
+
+
+async def _remove_beside_cube(state: State, collection: str, item: str, key: str) -> None:
+    """Remove a label map that an earlier version stored, with its checksum among the cube's."""
+    with suppress(NotFound):
         content = await state.storage.get(checksums_key(collection, item))
-    except NotFound:
-        return
-    objects = Checksums.model_validate_json(content).objects
-    inside = key.removeprefix(checksums_key(collection, item).rpartition("/")[0] + "/")
-    objects.pop(inside, None)
-    if checksum is not None:
-        objects[inside] = checksum
+        objects = Checksums.model_validate_json(content).objects
+        objects.pop(key.removeprefix(item_prefix(collection, item)), None)
+        put = partial(_put, state)
+        await writer.write_checksums(put, collection, item, Checksums(objects=objects))
+    await state.storage.delete(key)
 
-    async def put(key: str, content: bytes, content_type: str) -> object:
-        return await state.storage.put(key, content, content_type=content_type)
 
-    await writer.write_checksums(
-        put, collection, item, Checksums(objects=dict(sorted(objects.items())))
-    )
+async def _put(state: State, key: str, content: bytes, content_type: str) -> object:
+    return await state.storage.put(key, content, content_type=content_type)
+
+
+def _is_uuid(folder: str) -> bool:
+    try:
+        return str(uuid.UUID(folder)) == folder
+    except ValueError:
+        return False
 
 
 def _told(key: str, name: str, raster: LabelRaster) -> LabelMap:

@@ -9,30 +9,39 @@ import asyncpg
 
 from hsis.service.postgres import translated
 
+_HASH = "hashtextextended($1, 0)"
+
 
 def item_lock(pool: asyncpg.Pool, collection: str, item: str) -> AbstractAsyncContextManager[None]:
     """Hold the item among all replicas; let go with the connection when the process dies.
 
     Unavailable where another holds it longer than a statement may take.
     """
-    return _lock(pool, f"hsis:ingest:{collection}/{item}")
+    return _lock(pool, [f"hsis:ingest:{collection}/{item}"])
 
 
 def originals_lock(
-    pool: asyncpg.Pool, collection: str, upload: UUID
+    pool: asyncpg.Pool, collection: str, *uploads: UUID
 ) -> AbstractAsyncContextManager[None]:
-    """The same for the originals that came with an upload: whoever removes them looks under it
-    whether they are used, whoever begins to use them looks whether they are there."""
-    return _lock(pool, f"hsis:ingest:originals:{collection}/{upload}")
+    """The same for the originals that came with uploads, and for label maps: whoever removes some
+    looks under it whether they are used, whoever begins to use some looks whether they are there.
+    """
+    names = sorted({f"hsis:ingest:originals:{collection}/{upload}" for upload in uploads})
+    return _lock(pool, names)
 
 
 @asynccontextmanager
-async def _lock(pool: asyncpg.Pool, key: str) -> AsyncIterator[None]:
-    """An advisory lock of the session: no transaction stays open while objects are removed."""
+async def _lock(pool: asyncpg.Pool, keys: list[str]) -> AsyncIterator[None]:
+    """Advisory locks of the session, in an order that all keep to: no transaction stays open while
+    objects are removed."""
     with translated():
         async with pool.acquire() as connection:
-            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
+            held: list[str] = []
             try:
+                for key in keys:
+                    await connection.execute(f"SELECT pg_advisory_lock({_HASH})", key)
+                    held.append(key)
                 yield
             finally:
-                await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+                for key in held:
+                    await connection.execute(f"SELECT pg_advisory_unlock({_HASH})", key)

@@ -9,11 +9,11 @@ async def unknown(db: asyncpg.Connection, prefixes: list[str]) -> list[str]:
     rows = await db.fetch(
         "SELECT prefix FROM unnest($1::text[]) WITH ORDINALITY AS wanted (prefix, place)"
         " WHERE NOT EXISTS (SELECT 1 FROM uploads"
-        "  WHERE (state IN ('receiving', 'queued', 'converting') OR purge) AND prefix IN ("
+        "  WHERE (state IN ('receiving', 'queued', 'converting') OR purge) AND (prefix IN ("
         "   'raw/' || collection || '/' || id || '/',"
         "   'raw/' || collection || '/' || originals || '/',"
         "   'raw/' || collection || '/' || parent || '/',"
-        "   'cubes/' || collection || '/' || item || '/'))"
+        "   'cubes/' || collection || '/' || item || '/') OR prefix = ANY (kept_prefixes)))"
         " AND NOT EXISTS (SELECT 1 FROM transfers WHERE (state = 'receiving' OR purge)"
         "  AND prefix = 'staging/transfers/' || id || '/')"
         " ORDER BY place",

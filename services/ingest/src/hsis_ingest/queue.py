@@ -4,10 +4,12 @@ A job is an upload in state `queued`, or `converting` with a lease that ran out.
 its worker changes is changed `WHERE lease_token = …`: a worker that lost its lease cannot.
 """
 
+import json
 from uuid import UUID
 
 import asyncpg
 
+from hsis.contracts.metadata import CubeMetadata
 from hsis.errors import Problem
 from hsis_ingest import repository
 from hsis_ingest.rows import UploadRow
@@ -57,12 +59,25 @@ async def note_progress(db: asyncpg.Connection, token: UUID, progress: float) ->
     )
 
 
+async def note_template(db: asyncpg.Connection, token: UUID, template: CubeMetadata) -> bool:
+    """Keep what the collection's template says of the cube; False where the lease is lost."""
+    return (
+        await db.fetchval(
+            "UPDATE uploads SET template = $2"
+            " WHERE lease_token = $1 AND state = 'converting' RETURNING true",
+            token,
+            json.dumps(template.said()),
+        )
+        or False
+    )
+
+
 async def succeed(db: asyncpg.Connection, token: UUID) -> bool:
     """End the job well; False where the lease is lost."""
     return (
         await db.fetchval(
             "UPDATE uploads SET state = 'succeeded', progress = 1, error = NULL,"
-            " lease_token = NULL, lease_until = NULL"
+            " lease_token = NULL, lease_until = NULL, restored = NULL"
             " WHERE lease_token = $1 AND state = 'converting' RETURNING true",
             token,
         )

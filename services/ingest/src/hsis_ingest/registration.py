@@ -58,6 +58,11 @@ def item_of(
     )
 
 
+def stored_assets(upload: UploadRow) -> list[str]:
+    """The assets of the Item that this upload has stored, and that say their size."""
+    return ["cube", *_originals(upload)]
+
+
 def _originals(upload: UploadRow) -> dict[str, Any]:
     return {
         f"original-{number}": {

@@ -1,7 +1,7 @@
 """Uploads and their files as the database has them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,7 +58,8 @@ class UploadRow:
 
     `owner` is None where it was announced; else it is whose first file made it. `named` is False
     where the item is called after a file. `originals` is the upload that the files of a restored
-    item came with, `trash_entry` the entry that keeps them meanwhile.
+    item came with, `trash_entry` the entry that keeps them meanwhile, `restored` the item that it
+    was. `template` is what the collection's template said at the last conversion.
     """
 
     id: UUID
@@ -84,6 +85,8 @@ class UploadRow:
     files: tuple[StoredFile, ...]
     originals: UUID | None = None
     trash_entry: UUID | None = None
+    restored: Mapping[str, Any] | None = None
+    template: CubeMetadata | None = None
     on_duplicate: OnDuplicate = OnDuplicate.SHARE
     duplicate_of: tuple[str, ...] = ()
     parent: UUID | None = None
@@ -183,7 +186,6 @@ def upload_of(
 ) -> UploadRow:
     """The typed form of a row, its files' rows and those of its scenes."""
     error: Any = row["error"]
-    said: str | None = row["metadata"]
     return UploadRow(
         id=row["id"],
         collection=row["collection"],
@@ -193,7 +195,7 @@ def upload_of(
         rows=row["rows"],
         columns=row["columns"],
         calibration=Calibration(row["calibration"]),
-        metadata=CubeMetadata.model_validate_json(said) if said is not None else None,
+        metadata=_metadata(row["metadata"]),
         state=UploadState(row["state"]),
         progress=row["progress"],
         attempts=row["attempts"],
@@ -220,9 +222,15 @@ def upload_of(
         ),
         originals=row["originals"],
         trash_entry=row["trash_entry"],
+        restored=None if row["restored"] is None else json.loads(row["restored"]),
+        template=_metadata(row["template"]),
         on_duplicate=OnDuplicate(row["on_duplicate"]),
         duplicate_of=tuple(row["duplicate_of"]),
         parent=row["parent"],
         unpacked=row["unpacked"],
         scenes=tuple(scene_of(scene) for scene in scenes),
     )
+
+
+def _metadata(said: str | None) -> CubeMetadata | None:
+    return None if said is None else CubeMetadata.model_validate_json(said)

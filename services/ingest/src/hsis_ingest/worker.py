@@ -15,6 +15,7 @@ import asyncpg
 
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
+from hsis.contracts.metadata import CubeMetadata
 from hsis.errors import (
     COMMON_PROBLEMS,
     Conflict,
@@ -31,14 +32,14 @@ from hsis.errors import (
 )
 from hsis.service.logs import new_request_id, request_id
 from hsis.service.postgres import transaction
-from hsis_ingest import queue, quotas, repository
+from hsis_ingest import queue, quotas, repository, restoring
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
 from hsis_ingest.duplicates import Duplicates
 from hsis_ingest.errors import PROBLEMS, DuplicateOriginal, InputFault, LeaseLost, MetadataMismatch
 from hsis_ingest.leases import while_leased
 from hsis_ingest.loops import forever
-from hsis_ingest.registration import UPLOAD_PROPERTY
+from hsis_ingest.registration import UPLOAD_PROPERTY, stored_assets
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 from hsis_ingest.unpacking import Unpacking
@@ -153,20 +154,26 @@ class Worker:
             originals = quotas.own_bytes(upload)
             await quotas.reserve(self._catalog, upload.collection, holder, originals)
             await self._cleaner.prepare_item(upload)
+            template = await self._template(upload, token)
+            async with transaction(self._pool) as db:
+                before = await restoring.before_of(db, upload)
             conversion = Conversion(
                 upload,
                 self._storage,
                 self._executor,
                 self._settings,
                 partial(self._progress, token),
-                await self._catalog.template(upload.collection),
+                template,
+                before,
             )
             document = await conversion.run()
             stored = document["assets"]["cube"]["file:size"] + originals
             await quotas.reserve(self._catalog, upload.collection, holder, stored)
             await self._progress(token, 0.99)
             try:
-                await self._catalog.create_item(upload.collection, document)
+                await self._catalog.create_item(
+                    upload.collection, document, counted=stored_assets(upload)
+                )
             except Conflict:
                 # An answer that was lost on its way makes our own item look like another's.
                 if not await self._registered(upload):
@@ -176,6 +183,17 @@ class Worker:
         async with transaction(self._pool) as db:
             if not await queue.succeed(db, token):
                 raise LeaseLost
+
+    async def _template(self, upload: UploadRow, token: UUID) -> CubeMetadata:
+        """What the collection's template says; of an item that is made again, what it said when
+        that was made at first."""
+        if upload.trash_entry is not None and upload.template is not None:
+            return upload.template
+        template = await self._catalog.template(upload.collection) or CubeMetadata()
+        async with transaction(self._pool) as db:
+            if not await queue.note_template(db, token, template):
+                raise LeaseLost
+        return template
 
     async def _with_checksums(self, upload: UploadRow) -> UploadRow:
         """The upload with the SHA-256 of every file: of those that more than one process received

@@ -1,6 +1,6 @@
 """Client of catalog: STAC, tokens, permissions, the spectral library."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -63,11 +63,21 @@ class CatalogClient(BaseClient):
         return dict(response.json())
 
     async def create_item(
-        self, collection: str, item: StacObject, *, token: str | None = None
+        self,
+        collection: str,
+        item: StacObject,
+        *,
+        counted: Sequence[str] | None = None,
+        token: str | None = None,
     ) -> StacObject:
-        """Register an item; Conflict when the id is taken in the collection."""
+        """Register an item; Conflict when the id is taken in the collection.
+
+        `counted` names the assets whose `file:size` a service has stored and counts; all by
+        default.
+        """
+        params = {} if counted is None else {"counted": [*counted]}
         response = await self._request(
-            "POST", _collection(collection) + "/items", json=item, token=token
+            "POST", _collection(collection) + "/items", json=item, params=params, token=token
         )
         return dict(response.json())
 
@@ -99,6 +109,13 @@ class CatalogClient(BaseClient):
         response = await self._request("GET", _entry(collection, entry), token=token)
         return TrashEntry.model_validate_json(response.content)
 
+    async def trash_item(
+        self, collection: str, entry: UUID | str, *, token: str | None = None
+    ) -> StacObject:
+        """The item that an entry of the trash was."""
+        response = await self._request("GET", _entry(collection, entry) + "/item", token=token)
+        return dict(response.json())
+
     async def restore(
         self, collection: str, entry: UUID | str, *, token: str | None = None
     ) -> StacObject:
@@ -115,8 +132,8 @@ class CatalogClient(BaseClient):
         await self._request("DELETE", path, token=token)
 
     async def forget_converted(self, collection: str, entry: UUID) -> None:
-        """Say that the original files of an entry of the trash are another item's now. Services
-        only."""
+        """Say that what an entry of the trash keeps is another item's now; its cube goes, where it
+        still lies there. Services only."""
         await self._request("POST", _entry(collection, entry) + "/converted")
 
     async def search(self, query: StacObject, *, token: str | None = None) -> StacObject:

@@ -1,6 +1,7 @@
 """Keys in the object store and what storage-proxy says of a blob.
 
 raw/<collection>/<upload>/<filename>     what was uploaded, untouched
+raw/<collection>/<label map>/<name>.tif  class rasters of a cube
 cubes/<collection>/<item>/cube.zarr/...  the stored cube
 cubes/<collection>/<item>/statistics.json, thumbnail.webp, checksums.json
 models/<model>/<version>/...

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from hsis.contracts.blobs import item_prefix
+from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.uploads import Axes
 
@@ -49,9 +49,10 @@ class LabelMap(BaseModel):
     classes: list[LabelClass]
 
 
-def labels_key(collection: str, item: str, name: str) -> str:
-    """Where a label map of an item lies."""
-    return f"{item_prefix(collection, item)}labels/{name}.tif"
+def labels_key(collection: str, label_map: str, name: str) -> str:
+    """Where a label map lies, in a folder of its own (a UUID): it outlives the stored cube where
+    that is made again of the original files."""
+    return f"{raw_prefix(collection, label_map)}{name}.tif"
 
 
 def labels_asset(name: str) -> str:

@@ -16,7 +16,11 @@ _ENTRY = (
     " document -> 'properties' ->> 'hsi:upload' AS upload, stored_prefixes,"
     " EXISTS (SELECT 1 FROM jsonb_each(document -> 'assets') AS asset (name, value)"
     "  WHERE starts_with(value ->> 'href', '/blobs/cubes/' || collection_id || '/' || item || '/'))"
-    " AS had_cube FROM trash"
+    " AS had_cube,"
+    " ARRAY(SELECT substring(value ->> 'href' FROM '^/blobs/(raw/[^/]+/[^/]+/)')"
+    "  FROM jsonb_each(document -> 'assets') AS asset (name, value)"
+    "  WHERE NOT coalesce(value -> 'roles' ? 'labels', false)) AS file_prefixes"
+    " FROM trash"
 )
 
 
@@ -65,6 +69,14 @@ async def get(connection: Connection, collection: str, entry: UUID) -> TrashEntr
         _ENTRY + " WHERE collection_id = $1 AND id = $2", collection, entry
     )
     return _entry(row) if row else None
+
+
+async def document(connection: Connection, collection: str, entry: UUID) -> Document | None:
+    """The document of the item that an entry was."""
+    found = await connection.fetchval(
+        "SELECT document FROM trash WHERE collection_id = $1 AND id = $2", collection, entry
+    )
+    return json.loads(found) if found is not None else None
 
 
 async def lock(connection: Connection, collection: str, entry: UUID) -> Document | None:
@@ -141,8 +153,10 @@ def _removal(row: Any) -> tuple[str, str, Sequence[str], bool]:
 def _entry(row: Any) -> TrashEntry:
     told = dict(row)
     kept, had_cube = told.pop("stored_prefixes"), told.pop("had_cube")
+    of_files = [] if told["upload"] is None else told["file_prefixes"]
+    del told["file_prefixes"]
     return TrashEntry(
         **told,
         cube_kept=not had_cube or item_prefix(told["collection"], told["item"]) in kept,
-        originals=[prefix for prefix in kept if prefix.startswith("raw/")],
+        originals=[prefix for prefix in kept if prefix in of_files],
     )

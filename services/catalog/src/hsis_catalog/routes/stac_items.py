@@ -1,10 +1,10 @@
 """/stac/collections/{collection}/items and /stac/search."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from hsis.contracts.access import Caller, Role
@@ -71,9 +71,16 @@ async def list_items(
 
 @router.post(_ITEMS, status_code=201)
 async def create_item(
-    request: Request, state: CatalogState, caller: KnownCaller, collection: str
+    request: Request,
+    state: CatalogState,
+    caller: KnownCaller,
+    collection: str,
+    counted: Annotated[list[str] | None, Query(include_in_schema=False)] = None,
 ) -> JSONResponse:
-    """Register an item. For editors."""
+    """Register an item. For editors.
+
+    A service says with `counted` which assets it has stored; without it, all that say a size.
+    """
     origin = public_origin(request, state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
@@ -89,7 +96,8 @@ async def create_item(
             await reservations.release(connection, collection, new.id, holder)
             await quotas.release(connection, holder)
         if caller.is_service:
-            await quotas.note_stored(connection, collection, stored_sizes(new.document))
+            sizes = stored_sizes(new.document, counted)
+            await quotas.note_stored(connection, collection, sizes)
     made = answers.item(new.document, origin)
     location = f"{answers.collection_url(collection, origin)}/items/{new.id}"
     return JSONResponse(made, 201, headers={"Location": location}, media_type=GEOJSON)

@@ -53,6 +53,20 @@ async def get_entry(
         return await _find(connection, collection, entry)
 
 
+@router.get(_ENTRY + "/item")
+async def get_item(
+    request: Request, state: CatalogState, caller: KnownCaller, collection: str, entry: UUID
+) -> JSONResponse:
+    """The item that it was. For editors."""
+    async with transaction(state.pool) as connection:
+        await require_role(connection, caller, collection, Role.EDITOR)
+        document = await trash.document(connection, collection, entry)
+    if document is None:
+        raise _no_entry(collection, entry)
+    made = answers.item(document, public_origin(request, state.settings))
+    return JSONResponse(made, media_type=GEOJSON)
+
+
 @router.post(_ENTRY + "/restore", status_code=201)
 async def restore(
     request: Request, state: CatalogState, caller: KnownCaller, collection: str, entry: UUID
@@ -104,9 +118,10 @@ async def empty(state: CatalogState, caller: KnownCaller, collection: str) -> di
 async def forget_converted(
     state: CatalogState, _: ServiceCaller, collection: str, entry: UUID
 ) -> Response:
-    """Its original files are those of another item now. For services."""
+    """What it keeps is another item's now, and stays; its cube goes where it still lies there. For
+    services."""
     async with transaction(state.pool) as connection:
-        await trash.forget(connection, collection, entry)
+        await trash.purge(connection, collection, entry)
     return Response(status_code=204)
 
 

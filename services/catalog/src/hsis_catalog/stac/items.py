@@ -1,6 +1,7 @@
 """STAC Items as they come in, checked and made ready to be stored."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -93,10 +94,13 @@ def stored_prefixes(document: Document) -> list[str]:
     return sorted({match[1] for match in found if match and match[2] == document["collection"]})
 
 
-def stored_sizes(document: Document) -> list[StoredSize]:
-    """Of the assets that say their size (`file:size`) and lie under the item's stored prefixes."""
+def stored_sizes(document: Document, names: Collection[str] | None = None) -> list[StoredSize]:
+    """Of the assets that say their size (`file:size`) and lie under the item's stored prefixes;
+    only of those of these names, where they are given."""
     found = []
-    for asset in document["assets"].values():
+    for name, asset in document["assets"].items():
+        if names is not None and name not in names:
+            continue
         match, size = _STORED_PREFIX.match(asset["href"]), asset.get("file:size")
         if match and match[2] == document["collection"] and type(size) is int and size >= 0:
             found.append(StoredSize(asset["href"].removeprefix("/blobs/"), match[1], size))
