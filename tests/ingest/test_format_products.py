@@ -76,7 +76,7 @@ ORDER = [("V", 5), ("V", 4), ("V", 3), ("S", 2), ("V", 2), ("S", 1), ("S", 0)]
 JOINED = np.stack([(VNIR if which == "V" else SWIR)[:, index] for which, index in ORDER])
 
 
-def prisma(level="2D", *, leave_out=(), **attributes):
+def prisma(level="2D", *, leave_out=(), swir=SWIR, **attributes):
     values = {
         f"List_{what}_{name}": np.array(numbers, "f4")
         for name, wavelengths in WAVELENGTHS.items()
@@ -108,7 +108,7 @@ def prisma(level="2D", *, leave_out=(), **attributes):
         swath = file.create_group(f"HDFEOS/SWATHS/PRS_L{level}_HCO")
         fields = swath.create_group("Data Fields")
         fields.create_dataset("VNIR_Cube", data=VNIR, chunks=(2, 6, 7), compression="gzip")
-        fields["SWIR_Cube"] = SWIR
+        fields["SWIR_Cube"] = swir
         fields["VNIR_PIXEL_L2_ERR_MATRIX"] = np.zeros(VNIR.shape, "u1")
         row, column = np.mgrid[0:5, 0:7]
         for name, numbers in (("Latitude", 45 - row * 0.1), ("Longitude", 9 + column * 0.1)):
@@ -185,6 +185,7 @@ def test_another_array_of_a_prisma_file_by_its_path():
         ({"List_Cw_Swir": np.ones(9)}, "List_Cw_Swir has no 4 numbers"),
         ({"List_Cw_Swir": np.full(4, np.nan)}, "no number"),
         ({"Epsg_Code": 1}, "Epsg_Code"),
+        ({"swir": SWIR.astype(np.float32)}, "values of different types"),
         (
             {"List_Cw_Swir": np.zeros(4), "List_Cw_Vnir": np.zeros(6)},
             "no band has a wavelength above 0",

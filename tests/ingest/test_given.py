@@ -13,7 +13,7 @@ from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import UploadState
 from hsis.cube.layout import CubeInfo
 from hsis.errors import InvalidInput, NotFound
-from hsis_ingest.errors import MetadataMismatch
+from hsis_ingest.errors import HeaderMismatch, MetadataMismatch
 from hsis_ingest.given import describe
 from tests.ingest.conftest import Ingest
 
@@ -187,6 +187,8 @@ async def test_tus_metadata_say_it_too(ingest: Ingest):
     [
         ({"wavelengths": [450, -1]}, "wavelengths.1"),
         ({"scale": 0}, "a scale is not 0"),
+        ({"scale": [1, 0, 1]}, "a scale is not 0"),
+        ({"scale": "much"}, "a valid number"),
         ({"offset": "inf"}, "finite"),
         ({"datetime": "2024-06-01T10:30:00"}, "timezone"),
         ({"place": [200, 10]}, "longitudes"),
@@ -243,6 +245,17 @@ def test_a_file_is_believed_before_a_template():
     assert (found.info.unit, found.info.scale, found.info.offset) == ("DN", 0.1, 0)
     assert found.acquisition.acquired_at == acquired
     assert found.sources == {"nodata": "template"}
+
+
+def test_scales_of_all_bands_or_of_each():
+    assert described({"scale": "0.5"}).info.scale == 0.5  # as keys of tus say it
+    found = described({"scale": [0.5, 0.5, 0.25], "offset": [3, 3, 3]}).info
+    assert (found.scale, found.offset) == ((0.5, 0.5, 0.25), 3)
+    with pytest.raises(MetadataMismatch, match=r"`offset` .* has 2 values; the cube has 3 bands"):
+        described({"offset": [1, 2]})
+    with pytest.raises(HeaderMismatch, match=r"scale of band 2 is nan; .* given with the upload"):
+        described({}, scale=(1.0, math.nan, 2.0))
+    assert described({"scale": 2}, scale=(1.0, math.nan, 2.0)).info.scale == 2
 
 
 def test_a_thing_is_said_once():
