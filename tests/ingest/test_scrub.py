@@ -107,6 +107,36 @@ async def test_an_item_without_checksums_is_told_as_such(ingest: Ingest, item: s
     assert (summary.unverified_items, summary.faults) == (1, 0)
 
 
+async def test_what_is_in_the_trash_is_read_too(ingest: Ingest, item: str) -> None:
+    token = ingest.admin_token
+    found = await ingest.catalog.item(COLLECTION, item, token=token)
+    raw = found["assets"]["original-1"]["href"].partition("/blobs/")[2]
+    shard = f"cubes/{COLLECTION}/{item}/cube.zarr/cube/c/0/0/0"
+    await ingest.catalog.delete_item(COLLECTION, item, token=token)
+    [entry] = (await ingest.catalog.trash(COLLECTION, item=item, token=token)).entries
+    [line], summary = await scrub(ingest, collection=COLLECTION, item=item)
+    assert (line.trash_entry, line.verified, line.faults) == (entry.id, True, [])
+    assert (summary.items, summary.trash_entries) == (1, 1)
+    for key in (raw, shard):
+        stored = ingest.folder / key
+        content = bytearray(stored.read_bytes())
+        content[len(content) // 2] ^= 1
+        stored.write_bytes(content)
+    for wanted in ({"collection": COLLECTION}, {}):
+        lines, _ = await scrub(ingest, **wanted)
+        [line] = [line for line in lines if line.trash_entry == entry.id]
+        assert {fault.key: str(fault.kind) for fault in line.faults} == {
+            raw: "damaged",
+            shard: "damaged",
+        }
+    # Another cube in its place is no fault of the entry's; its original still is.
+    again = await ingest.ended(await ingest.send(COLLECTION, {"a.npy": npy()}, id=item, axes="ybx"))
+    assert again.error is None
+    lines, summary = await scrub(ingest, collection=COLLECTION)
+    assert (summary.items, summary.trash_entries) == (2, 1)
+    assert [[fault.key for fault in line.faults] for line in lines] == [[], [raw]]
+
+
 async def refusal(ingest: Ingest, **wanted: str) -> int:
     token = ingest.make_token("00000000-0000-4000-8000-000000000001", "nobody")
     answer = await ingest.http.post(

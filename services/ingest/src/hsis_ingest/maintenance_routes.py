@@ -7,12 +7,12 @@ from contextlib import aclosing
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from hsis.contracts.access import Role
+from hsis.contracts.access import Caller, Role
 from hsis.contracts.scrub import ScrubRequest
 from hsis.contracts.sweep import Removal, RemovalAnswer
 from hsis.contracts.trash import RestoreRequest
 from hsis.contracts.uploads import Upload
-from hsis.errors import Conflict
+from hsis.errors import Conflict, NotFound
 from hsis.service.tokens import RequiredCaller
 from hsis_ingest import restoring
 from hsis_ingest.orphans import OrphanSweep
@@ -38,15 +38,15 @@ async def restore(state: AppState, caller: RequiredCaller, request: RestoreReque
 async def scrub(
     state: AppState, caller: RequiredCaller, request: ScrubRequest
 ) -> StreamingResponse:
-    """Read everything that is stored for an item, a collection or all of them, and compare it with
-    the checksums kept: one line an item, a last one with the summary. For owners of the collection;
-    of everything, for administrators."""
+    """Read everything that is stored for an item, a collection or all of them, what is in the trash
+    too, and compare it with the checksums kept: one line an item, a last one with the summary. For
+    owners of the collection; of everything, for administrators."""
     if request.collection is None:
         caller.require_admin()
     else:
         await state.access.require(caller, request.collection, Role.OWNER)
         if request.item is not None:  # NotFound now, not in the middle of the answer
-            await state.catalog.item(request.collection, request.item, token=caller.token)
+            await _require_known(state, caller, request.collection, request.item)
     if state.scrubs.locked():
         raise Conflict(
             f"{state.settings.concurrent_scrubs} checks are just running here "
@@ -76,6 +76,16 @@ async def remove_orphans(
     """Remove orphans that the report names, each looked at again before. For administrators."""
     caller.require_admin()
     return await _sweep(state).remove(removal.prefixes)
+
+
+async def _require_known(state: State, caller: Caller, collection: str, item: str) -> None:
+    """NotFound where there is no such item, in the trash neither."""
+    try:
+        await state.catalog.item(collection, item, token=caller.token)
+    except NotFound:
+        page = await state.catalog.trash(collection, item=item, token=caller.token)
+        if not page.entries:
+            raise
 
 
 def _sweep(state: State) -> OrphanSweep:

@@ -1,10 +1,11 @@
-"""Reading everything that is stored for items, and comparing it with the checksums kept of it."""
+"""Reading everything that is stored for items, those in the trash too, and comparing it with the
+checksums kept of it."""
 
 import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,7 @@ from hsis.contracts.scrub import (
     ScrubRequest,
     ScrubSummary,
 )
+from hsis.contracts.trash import TrashEntry
 from hsis.cube.checksums import Checksums, ObjectChecksum
 from hsis.errors import NotFound, Unavailable
 from hsis_ingest.registration import SHA256_MULTIHASH
@@ -45,11 +47,11 @@ class Scrub:
     _originals: set[str] = field(default_factory=set)
 
     async def run(self, request: ScrubRequest) -> AsyncGenerator[ScrubLine, None]:
-        """One line an item, signs of life between them, and the summary."""
-        done: list[int] = [0, 0, 0, 0]
+        """One line an item, those in the trash too, signs of life between them, the summary."""
+        done: list[int] = [0, 0, 0, 0, 0]
         async with aclosing(self._items(request)) as items:
-            async for item in items:
-                task = asyncio.create_task(self._checked(item))
+            async for item, entry in items:
+                task = asyncio.create_task(self._checked(item, entry))
                 try:
                     while not (await asyncio.wait({task}, timeout=PROGRESS_S))[0]:
                         yield ScrubProgress(
@@ -59,7 +61,7 @@ class Scrub:
                 finally:
                     task.cancel()
                 if line is not None:
-                    counts = (1, not line.verified, line.objects, len(line.faults))
+                    counts = (1, not line.verified, line.objects, len(line.faults), bool(entry))
                     done = [a + b for a, b in zip(done, counts, strict=True)]
                     yield line
         yield ScrubSummary(
@@ -67,12 +69,31 @@ class Scrub:
             unverified_items=done[1],
             objects=done[2],
             faults=done[3],
+            trash_entries=done[4],
             bytes=self._read,
         )
 
-    async def _items(self, request: ScrubRequest) -> AsyncGenerator[Item, None]:
+    async def _items(
+        self, request: ScrubRequest
+    ) -> AsyncGenerator[tuple[Item, TrashEntry | None], None]:
+        """The items, then what is in the trash, with its entry."""
+        async with aclosing(self._living(request)) as living:
+            async for item in living:
+                yield item, None
+        collections = [request.collection]
+        if request.collection is None:
+            known = await self.catalog.collections(token=self.token)
+            collections = [collection["id"] for collection in known]
+        for collection in filter(None, collections):
+            async with aclosing(self._trash(collection, request.item)) as entries:
+                async for entry in entries:
+                    with suppress(NotFound):  # restored or purged meanwhile
+                        yield await self._trashed(entry), entry
+
+    async def _living(self, request: ScrubRequest) -> AsyncGenerator[Item, None]:
         if request.collection is not None and request.item is not None:
-            yield await self.catalog.item(request.collection, request.item, token=self.token)
+            with suppress(NotFound):  # it may be in the trash
+                yield await self.catalog.item(request.collection, request.item, token=self.token)
             return
         query: dict[str, Any] = {"limit": PAGE_ITEMS}
         if request.collection is not None:
@@ -81,25 +102,48 @@ class Scrub:
             async for item in found:
                 yield item
 
-    async def _checked(self, item: Item) -> ScrubbedItem | None:
-        """None for an item that was changed or removed while it was read: it is no fault then."""
-        line = await self._check(item)
+    async def _trash(self, collection: str, item: str | None) -> AsyncGenerator[TrashEntry, None]:
+        after = None
+        while True:
+            page = await self.catalog.trash(collection, item=item, after=after, token=self.token)
+            for entry in page.entries:
+                yield entry
+            if not page.entries:
+                return
+            after = page.entries[-1].id
+
+    async def _trashed(self, entry: TrashEntry) -> Item:
+        return await self.catalog.trash_item(entry.collection, entry.id, token=self.token)
+
+    async def _checked(self, item: Item, entry: TrashEntry | None) -> ScrubbedItem | None:
+        """None for what was changed or removed while it was read: it is no fault then."""
+        line = await self._check(item, entry)
         if not line.faults:
             return line
         try:
-            now = await self.catalog.item(item["collection"], item["id"], token=self.token)
+            if entry is not None:
+                now = await self.catalog.trash_entry(entry.collection, entry.id, token=self.token)
+                return line if now.cube_kept == entry.cube_kept else None
+            found = await self.catalog.item(item["collection"], item["id"], token=self.token)
         except NotFound:
             return None
-        return line if now["properties"] == item["properties"] else None
+        return line if found["properties"] == item["properties"] else None
 
-    async def _check(self, item: Item) -> ScrubbedItem:
+    async def _check(self, item: Item, entry: TrashEntry | None) -> ScrubbedItem:
         collection, name = item["collection"], item["id"]
-        line = ScrubbedItem(collection=collection, item=name, objects=0, bytes=0, verified=True)
+        line = ScrubbedItem(
+            collection=collection,
+            item=name,
+            trash_entry=entry.id if entry else None,
+            objects=0,
+            bytes=0,
+            verified=True,
+        )
         for key, expected in originals_of(item).items():
-            if key not in self._originals:  # items may share them
+            if key not in self._originals:  # items may share them, with one in the trash too
                 self._originals.add(key)
                 await self._compare(line, key, expected)
-        if has_own_cube(item):
+        if has_own_cube(item) and (entry is None or entry.cube_kept):
             await self._check_cube(line, item_prefix(collection, name))
         return line
 

@@ -17,7 +17,8 @@ def scrub(
     item: Annotated[str | None, typer.Option(help="Only this one of the collection.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read everything that is stored, and name what is damaged, missing or unexpected.
+    """Read everything that is stored, that in the trash too, and name what is damaged, missing or
+    unexpected.
 
     Exit code 1 where anything is. For owners of the collection.
     """
@@ -48,15 +49,19 @@ async def _scrub(session: Session, request: ScrubRequest, *, as_json: bool) -> N
 
 
 def _print_item(line: ScrubbedItem) -> None:
+    where = f" (in the trash: {line.item}, entry {line.trash_entry})" if line.trash_entry else ""
     for fault in line.faults:
-        typer.echo(f"{fault.kind}\t{fault.key}\t{fault.detail}")
+        typer.echo(f"{fault.kind}\t{fault.key}\t{fault.detail}{where}")
     if not line.verified:
-        typer.echo(f"unverified\t{line.collection}/{line.item}\tno checksums of its cube are kept")
+        told = f"{line.collection}/{line.item}\tno checksums of its cube are kept"
+        typer.echo(f"unverified\t{told}{where}")
 
 
 def _print_summary(line: ScrubSummary) -> None:
     typer.echo(
-        f"{line.items} items, {line.objects} objects, {line.bytes} bytes read: "
+        f"{line.items} items"
+        + (f" ({line.trash_entries} of them in the trash)" if line.trash_entries else "")
+        + f", {line.objects} objects, {line.bytes} bytes read: "
         + (f"{line.faults} faults" if line.faults else "all as it was stored")
         + (f"; {line.unverified_items} items unverified" if line.unverified_items else "")
     )

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
@@ -9,7 +10,7 @@ from hsis.contracts.ids import ResourceId
 
 
 class ScrubRequest(BaseModel):
-    """What to check: an item, a collection, or everything."""
+    """What to check: an item, a collection, or everything; with what is in the trash of it."""
 
     collection: ResourceId | None = None
     item: ResourceId | None = None
@@ -39,11 +40,12 @@ class Fault(BaseModel):
 
 
 class ScrubbedItem(BaseModel):
-    """An item whose objects were all read."""
+    """An item, or an entry of the trash, whose objects were all read."""
 
     kind: Literal["item"] = "item"
     collection: str
     item: str
+    trash_entry: UUID | None = Field(default=None, description="Where it is in the trash")
     objects: int = Field(description="Objects that were read")
     bytes: int
     verified: bool = Field(description="False where no checksums of its cube are stored")
@@ -63,7 +65,8 @@ class ScrubSummary(BaseModel):
     """The last line: without it the check did not end."""
 
     kind: Literal["summary"] = "summary"
-    items: int
+    items: int = Field(description="Those in the trash too")
+    trash_entries: int = Field(default=0, description="Of the items: those in the trash")
     unverified_items: int
     objects: int
     bytes: int
