@@ -1,9 +1,11 @@
 """Collections and items: stored, shown with links, removed."""
 
 import asyncio
+import hashlib
 import json
 from typing import Any
 
+import httpx
 import pystac
 import pytest
 from pystac_client import Client
@@ -73,6 +75,58 @@ async def test_an_item_sent_back_as_it_came_stays_relative(catalog: Catalog) -> 
     assert again["properties"]["title"] == "changed"
     assert again["assets"]["cube"]["href"].startswith("http://other.example/blobs/")
     assert len(again["links"]) == 4
+
+
+async def test_an_item_is_changed_only_as_it_was_seen(catalog: Catalog) -> None:
+    path = ITEMS + "/seen"
+    await catalog.done("edda", "POST", ITEMS, item("seen"))
+
+    async def sent(method: str, body: Any = None, **conditions: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {catalog.tokens['edda']}"}
+        headers |= {name.replace("_", "-"): value for name, value in conditions.items()}
+        return await catalog.http.request(method, path, json=body, headers=headers)
+
+    first = await sent("GET")
+    etag = first.headers["ETag"]
+    assert etag == f'"{hashlib.sha256(first.content).hexdigest()}"'
+    again = await sent("GET", If_None_Match=f'"other", W/{etag}')
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", etag)
+
+    changed = first.json()
+    changed["properties"]["title"] = "mine"
+    assert (await sent("PUT", changed, If_Match=f'"other", {etag}')).status_code == 200
+    # Another client, which still has what was there before:
+    theirs = first.json()
+    theirs["properties"]["title"] = "theirs"
+    for method, body in (("PUT", theirs), ("DELETE", None)):
+        refused = await sent(method, body, If_Match=etag)
+        assert refused.status_code == 412
+        assert refused.json()["code"] == "precondition-failed"
+        assert (await sent("GET")).headers["ETag"] in refused.json()["description"]
+    now = await sent("GET", If_None_Match=etag)
+    assert (now.status_code, now.json()["properties"]["title"]) == (200, "mine")
+    weak = await sent("DELETE", If_Match=f"W/{now.headers['ETag']}")
+    assert weak.status_code == 412  # only strong ones say that it is the same
+    assert (await sent("PUT", theirs, If_Match="*")).status_code == 200
+    seen = (await sent("GET")).headers["ETag"]
+    assert (await sent("DELETE", If_Match=seen)).status_code == 204
+    assert (await sent("PUT", theirs, If_Match="*")).status_code == 404
+
+
+async def test_one_of_two_changes_at_once_counts(catalog: Catalog) -> None:
+    await catalog.done("edda", "POST", ITEMS, item("raced"))
+    shown = await catalog.call("edda", "GET", ITEMS + "/raced")
+    headers = {
+        "Authorization": f"Bearer {catalog.tokens['edda']}", "If-Match": shown.headers["ETag"]
+    }  # fmt: skip
+    bodies = [
+        shown.json() | {"properties": shown.json()["properties"] | {"title": str(n)}}
+        for n in range(6)
+    ]
+    found = await asyncio.gather(
+        *(catalog.http.put(ITEMS + "/raced", json=body, headers=headers) for body in bodies)
+    )
+    assert sorted(answer.status_code for answer in found) == [200] + [412] * 5
 
 
 @pytest.mark.parametrize(

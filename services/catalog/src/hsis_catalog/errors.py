@@ -43,6 +43,10 @@ class RestoreConflict(Conflict):
     """The entry of the trash cannot become what it was; the detail says what can be done."""
 
 
+class PreconditionFailed(DomainError):
+    """If-Match does not name the item as it is."""
+
+
 class LastOwner(Conflict):
     """The change would leave a collection without an owner."""
 
@@ -56,5 +60,6 @@ PROBLEMS: ProblemTable = {
     InTrash: ProblemType(409, "item-in-trash", "The id's cube is kept in the trash"),
     RestoreConflict: ProblemType(409, "restore-conflict", "Not to be restored as it was"),
     QuotaExceeded: ProblemType(413, "quota-exceeded", "The collection has no room"),
+    PreconditionFailed: ProblemType(412, "precondition-failed", "The item is another by now"),
     LastOwner: ProblemType(409, "last-owner", "A collection needs an owner"),
 }

@@ -1,6 +1,5 @@
 """Conditional requests (RFC 9110, section 13): entity tags are strong, times are in seconds."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -9,6 +8,7 @@ from typing import Self
 from starlette.datastructures import Headers
 
 from hsis.contracts.blobs import Blob
+from hsis.service.entity_tags import names
 from hsis_storage_proxy.errors import PreconditionFailed
 
 _FIELDS = {
@@ -18,7 +18,6 @@ _FIELDS = {
     b"if-unmodified-since": "if_unmodified_since",
     b"if-range": "if_range",
 }
-_TAG = re.compile(r'(W/)?("[^"]*")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Conditions:
         """Whether a reader has this blob already (304); PreconditionFailed for 412."""
         self._require_match(blob)
         if self.if_none_match is not None:
-            return _names(self.if_none_match, blob.etag, weak=True)
+            return names(self.if_none_match, blob.etag, weak=True)
         since = _seconds(self.if_modified_since)
         return since is not None and blob.last_modified is not None and _whole(blob) <= since
 
@@ -60,7 +59,7 @@ class Conditions:
                 raise PreconditionFailed("If-Match: there is no such blob.")
             return
         self._require_match(blob)
-        if self.if_none_match is not None and _names(self.if_none_match, blob.etag, weak=True):
+        if self.if_none_match is not None and names(self.if_none_match, blob.etag, weak=True):
             raise PreconditionFailed(f"If-None-Match: the blob exists with the ETag {blob.etag}.")
 
     def range_applies(self, blob: Blob) -> bool:
@@ -77,7 +76,7 @@ class Conditions:
 
     def _require_match(self, blob: Blob) -> None:
         if self.if_match is not None:
-            if not _names(self.if_match, blob.etag, weak=False):
+            if not names(self.if_match, blob.etag, weak=False):
                 raise PreconditionFailed(f"If-Match: the blob's ETag is {blob.etag}.")
             return
         since = _seconds(self.if_unmodified_since)
@@ -106,10 +105,3 @@ def _seconds(value: str | None) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):  # also a time outside of the years 1 to 9999
         return None
-
-
-def _names(header: str, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags, or `*`, names this strong one."""
-    if header.strip() == "*":
-        return True
-    return any(tag == etag and (weak or not mark) for mark, tag in _TAG.findall(header))

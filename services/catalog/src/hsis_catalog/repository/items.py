@@ -18,6 +18,18 @@ async def get(connection: Connection, collection: str, item: str) -> dict[str, A
     return json.loads(found) if found is not None else None
 
 
+async def get_to_change(
+    connection: Connection, collection: str, item: str
+) -> dict[str, Any] | None:
+    """The whole document, which nobody else changes in the time of the transaction."""
+    found = await connection.fetchval(
+        "SELECT document FROM items WHERE collection_id = $1 AND id = $2 FOR UPDATE",
+        collection,
+        item,
+    )
+    return json.loads(found) if found is not None else None
+
+
 async def create(connection: Connection, item: NewItem) -> bool:
     """False when the id is taken; NotFound when the collection went away meanwhile."""
     try:

@@ -1,5 +1,6 @@
 """/stac/collections/{collection}/items and /stac/search."""
 
+import hashlib
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -9,11 +10,12 @@ from fastapi.responses import JSONResponse
 
 from hsis.contracts.access import Caller, Role
 from hsis.errors import Conflict, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.entity_tags import names
+from hsis.service.postgres import Connection, transaction
 from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
-from hsis_catalog.errors import InvalidDocument, InvalidQuery
+from hsis_catalog.errors import InvalidDocument, InvalidQuery, PreconditionFailed
 from hsis_catalog.repository import items, quotas, reservations, trash
 from hsis_catalog.repository.search import Page
 from hsis_catalog.repository.search import search as search_items
@@ -106,22 +108,27 @@ async def create_item(
 @router.get(_ITEMS + "/{item}")
 async def get_item(
     request: Request, state: CatalogState, caller: AnyCaller, collection: str, item: str
-) -> JSONResponse:
-    """One item with all of its bands."""
+) -> Response:
+    """One item with all of its bands. Its strong ETag is for If-None-Match here, and for If-Match
+    where it is replaced or removed."""
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
         document = await items.get(connection, collection, item)
     if document is None:
         raise _no_item(collection, item)
-    made = answers.item(document, public_origin(request, state.settings))
-    return JSONResponse(made, media_type=GEOJSON)
+    answer = _shown(document, public_origin(request, state.settings))
+    known = _listed(request, "If-None-Match")
+    if known is not None and names(known, answer.headers["ETag"], weak=True):
+        return Response(status_code=304, headers={"ETag": answer.headers["ETag"]})
+    return answer
 
 
 @router.put(_ITEMS + "/{item}")
 async def replace_item(
     request: Request, state: CatalogState, caller: KnownCaller, collection: str, item: str
 ) -> JSONResponse:
-    """Replace an item's document. For editors."""
+    """Replace an item's document; with If-Match, only as it was when its ETag was told. For
+    editors."""
     origin = public_origin(request, state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
@@ -130,6 +137,7 @@ async def replace_item(
     if new.id != item:
         raise InvalidDocument(f"id is {new.id!r}; the path says {item!r}.")
     async with transaction(state.pool) as connection:
+        await _require_match(request, connection, collection, item, origin)
         if not await items.replace(connection, new):
             raise _no_item(collection, item)
     return JSONResponse(answers.item(new.document, origin), media_type=GEOJSON)
@@ -137,15 +145,18 @@ async def replace_item(
 
 @router.delete(_ITEMS + "/{item}", status_code=204)
 async def delete_item(
-    state: CatalogState, caller: KnownCaller, collection: str, item: str
+    request: Request, state: CatalogState, caller: KnownCaller, collection: str, item: str
 ) -> Response:
     """Move an item to the trash, from which it can be restored for HSIS_TRASH_RETENTION_S; then
-    what is stored for it is removed by ingest. For editors.
+    what is stored for it is removed by ingest. With If-Match, only as it was when its ETag was
+    told. For editors.
 
     What a service removes does not go to the trash: it is a result that nobody is to have.
     """
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
+        origin = public_origin(request, state.settings)
+        await _require_match(request, connection, collection, item, origin)
         document = await items.delete(connection, collection, item)
         if document is None:
             raise _no_item(collection, item)
@@ -155,6 +166,39 @@ async def delete_item(
         else:
             await items.remember_removed(connection, collection, item, removable_prefixes(document))
     return Response(status_code=204)
+
+
+def _shown(document: dict[str, Any], origin: str) -> JSONResponse:
+    """An item as GET answers it, with the ETag of these bytes."""
+    answer = JSONResponse(
+        answers.item(document, origin), headers={"Cache-Control": "no-cache"}, media_type=GEOJSON
+    )
+    answer.headers["ETag"] = f'"{hashlib.sha256(answer.body).hexdigest()}"'
+    return answer
+
+
+async def _require_match(
+    request: Request, connection: Connection, collection: str, item: str, origin: str
+) -> None:
+    """PreconditionFailed where the item is not what If-Match names; it stays as it is until the
+    end of the transaction. An item that is not there is no such failure (RFC 9110, 13.2.1)."""
+    wanted = _listed(request, "If-Match")
+    if wanted is None:
+        return
+    document = await items.get_to_change(connection, collection, item)
+    if document is None:
+        return
+    etag = _shown(document, origin).headers["ETag"]
+    if not names(wanted, etag, weak=False):
+        raise PreconditionFailed(
+            f"If-Match: the item {item!r} was changed, and its ETag is {etag}. Get it again, and "
+            "change what is there now."
+        )
+
+
+def _listed(request: Request, header: str) -> str | None:
+    """A header that is a list, which may come in several lines."""
+    return ", ".join(request.headers.getlist(header)) or None
 
 
 async def _linked_page(
