@@ -5,6 +5,7 @@ import hashlib
 import io
 from contextlib import suppress
 
+import httpx
 import jwt
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from starlette.routing import Route
 from hsis.clients.base import problem_of
 from hsis.contracts.uploads import IngestRequest, UploadRequest, UploadState
 from hsis.errors import Conflict, DomainError, Forbidden, NotFound, Unauthenticated
+from hsis_ingest import fetch_queue, receiving, transfer_repository
+from hsis_ingest.sources import strong_validator
+from tests.ingest.breaking_server import Answer, Breaking, breaking, rest, whole
 from tests.ingest.conftest import Ingest
 from tests.support.servers import served
 
@@ -77,6 +81,12 @@ async def source():
     files = Files()
     async with served(files.app()) as url:
         files.url = url.replace("127.0.0.1", "localhost")
+        yield files
+
+
+@pytest.fixture
+async def broken():
+    async with breaking() as files:
         yield files
 
 
@@ -237,3 +247,248 @@ async def test_what_is_refused_at_once(idle_ingest: Ingest, source: str, slug: s
     with pytest.raises(DomainError) as caught:
         await ingested(idle_ingest, source)
     assert problem_of(caught.value).slug == slug
+
+
+WHOLE, OTHER = b"no cube" * 40, b"another" * 40
+CUT = 100
+V1 = {"ETag": '"v1"'}
+OLD = {"Last_Modified": "Sat, 01 Jan 2022 10:00:00 GMT", "Date": "Sat, 01 Jan 2022 10:00:01 GMT"}
+NONE, FROM_CUT = (None, None), (f"bytes={CUT}-", '"v1"')
+BY_TIME = (f"bytes={CUT}-", OLD["Last_Modified"])
+"""What a request says in Range and If-Range."""
+
+
+def chunked(content: bytes, start: int = 0, *, ends: bool, **headers: str):
+    """Bytes of a length that is not told, and then the end or a broken line."""
+    tail = b"0\r\n\r\n" if ends else b""
+
+    def answer(_: int) -> Answer:
+        sent = b"%x\r\n%b\r\n" % (len(content[start:]), content[start:]) + tail
+        status = 206 if "Content-Range" in headers else 200
+        return Answer(sent, status, {"Transfer-Encoding": "chunked"} | headers)
+
+    return answer
+
+
+RANGE = f"bytes {CUT}-{len(WHOLE) - 1}/{len(WHOLE)}"
+SHORT = f"bytes {CUT}-149/{len(WHOLE)}"
+GOES_ON = {
+    "by tag": ([whole(WHOLE, CUT, **V1), rest(WHOLE, **V1)], [NONE, FROM_CUT], WHOLE),
+    "by time": ([whole(WHOLE, CUT, **OLD), rest(WHOLE)], [NONE, BY_TIME], WHOLE),
+    "length untold": (
+        [chunked(WHOLE[:CUT], ends=False, **V1), rest(WHOLE, **V1)], [NONE, FROM_CUT], WHOLE,
+    ),
+    "total untold": (
+        [whole(WHOLE, CUT, **V1), rest(WHOLE, None, RANGE.split("/")[0] + "/*", **V1)],
+        [NONE, FROM_CUT], WHOLE,
+    ),
+    "less than asked": (
+        [
+            whole(WHOLE, CUT, **V1),
+            chunked(WHOLE[:150], CUT, ends=True, **V1 | {"Content-Range": SHORT}),
+            rest(WHOLE, **V1),
+        ],
+        [NONE, FROM_CUT, ("bytes=150-", '"v1"')], WHOLE,
+    ),
+    "weak tag": ([whole(WHOLE, CUT, ETag='W/"v1"'), whole(WHOLE)], [NONE, NONE], WHOLE),
+    "changed just now": (
+        [whole(WHOLE, CUT, **OLD | {"Date": OLD["Last_Modified"]}), whole(WHOLE)],
+        [NONE, NONE], WHOLE,
+    ),
+    "knows no ranges": ([whole(WHOLE, CUT, **V1), whole(WHOLE, **V1)], [NONE, FROM_CUT], WHOLE),
+    "changed": ([whole(WHOLE, CUT, **V1), whole(OTHER, ETag='"v2"')], [NONE, FROM_CUT], OTHER),
+    "changed and longer": (
+        [whole(WHOLE[:-1], CUT, **V1), whole(OTHER, ETag='"v2"')], [NONE, FROM_CUT], OTHER,
+    ),
+    "no bytes any more": (
+        [
+            whole(WHOLE, CUT, **V1),
+            lambda _: Answer(b"", 416, {"Content-Length": "0"}),
+            whole(OTHER),
+        ],
+        [NONE, FROM_CUT, NONE], OTHER,
+    ),
+    "changed, does not know If-Range": (
+        [whole(WHOLE, CUT, **V1), rest(OTHER, ETag='"v2"'), whole(OTHER)],
+        [NONE, FROM_CUT, NONE], OTHER,
+    ),
+    "more than told": (
+        [
+            whole(WHOLE, CUT, **V1),
+            chunked(WHOLE + b"x", CUT, ends=True, **V1 | {"Content-Range": RANGE}),
+            whole(WHOLE),
+        ],
+        [NONE, FROM_CUT, NONE], WHOLE,
+    ),
+}  # fmt: skip
+
+
+async def test_what_broke_off_goes_on(idle_ingest: Ingest, broken: Breaking, replica: str):
+    uploads = {
+        case: await ingested(
+            idle_ingest, broken.has(f"{place}.npy", *answers), url=replica, id=f"on-{place}"
+        )
+        for place, (case, (answers, _, _)) in enumerate(GOES_ON.items())
+    }
+    for place, (case, (_, asked, content)) in enumerate(GOES_ON.items()):
+        ended = await idle_ingest.ended(uploads[case])
+        assert (case, ended.error.slug) == (case, "unknown-format")  # it came to the conversion
+        assert (case, broken.asked[f"{place}.npy"]) == (case, asked)
+        [file] = ended.files
+        sha256 = hashlib.sha256(content).hexdigest()
+        assert (case, file.size, file.sha256) == (case, len(content), sha256)
+
+
+LIES = {
+    rest(WHOLE, None, f"bytes 0-{len(WHOLE) - 1}/{len(WHOLE)}", **V1): "from 100 on were asked",
+    rest(WHOLE, None, f"bytes {CUT}-280/{len(WHOLE)}", **V1): "from 100 on were asked",
+    rest(WHOLE, None, f"bytes {CUT}-280/281", **V1): "has 281 bytes, not 280",
+    rest(WHOLE, None, f"bytes {CUT}-280/*", **V1): "of a file of 280 bytes",
+    rest(WHOLE, None, "items 100-200/280", **V1): "Content-Range 'items 100-200/280'",
+    rest(WHOLE): "ETag is None",
+}
+
+
+async def test_who_lies_about_ranges_is_named(idle_ingest: Ingest, broken: Breaking):
+    """It is asked for all of the file after that, and here breaks off again."""
+    cut = whole(WHOLE, CUT, **V1)
+    app = idle_ingest.app(
+        worker_enabled=True, fetch_private_hosts="localhost", max_attempts=4, retry_delay_s=0,
+        concurrent_fetches=4,
+    )  # fmt: skip
+    async with served(app) as url:
+        uploads = [
+            await ingested(
+                idle_ingest, broken.has(f"{place}", cut, lie, cut, lie), url=url, id=f"lie-{place}"
+            )
+            for place, lie in enumerate(LIES)
+        ]
+        for place, (upload, why) in enumerate(zip(uploads, LIES.values(), strict=True)):
+            ended = await idle_ingest.ended(upload)
+            assert ended.error.slug == "source-changed"
+            assert why in ended.error.detail
+            assert broken.asked[f"{place}"] == [NONE, FROM_CUT, NONE, FROM_CUT]
+        await idle_ingest.emptied(f"raw/{COLLECTION}/{uploads[0].id}/", "staging/")
+
+
+MIB = 1024 * 1024
+LARGE = npy(np.random.default_rng(3).integers(0, 9, (17, 1024, 1024), dtype=np.uint8))
+
+
+async def test_attempts_that_bring_a_part_do_not_count(
+    idle_ingest: Ingest, broken: Breaking, monkeypatch
+):
+    note, deaths = receiving.note_finished, iter([True])
+
+    async def note_finished(*arguments):
+        """As SIGKILL at first: the store has the file, the database does not know."""
+        if next(deaths, False):
+            raise RuntimeError("killed")
+        return await note(*arguments)
+
+    monkeypatch.setattr(receiving, "note_finished", note_finished)
+    cuts = [6 * MIB, 12 * MIB, 12 * MIB + 5]
+    source = broken.has(
+        "a.npy",
+        whole(LARGE, cuts[0], **V1),
+        *(rest(LARGE, cut, **V1) for cut in cuts[1:]),
+        rest(LARGE, **V1),
+    )
+    app = idle_ingest.app(
+        worker_enabled=True, fetch_private_hosts="localhost", max_attempts=3,
+        transfer_part_bytes=5 * MIB, retry_delay_s=0,
+    )  # fmt: skip
+    async with served(app) as url:
+        upload = await ingested(idle_ingest, source, url=url, id="parts", axes="byx")
+        ended = await idle_ingest.ended(upload)
+    assert (ended.state, ended.error) == (UploadState.SUCCEEDED, None)
+    assert broken.asked["a.npy"] == [NONE, *((f"bytes={cut}-", '"v1"') for cut in cuts)]
+    assert ended.files[0].sha256 == hashlib.sha256(LARGE).hexdigest()
+    key = f"raw/{COLLECTION}/{upload.id}/a.npy"
+    assert await idle_ingest.storage.get(key, token=idle_ingest.admin_token) == LARGE
+
+
+async def test_attempts_that_bring_less_count(idle_ingest: Ingest, broken: Breaking, replica: str):
+    cuts = (rest(WHOLE, cut, **V1) for cut in (19, 29, 39))
+    source = broken.has("a.npy", whole(WHOLE, 9, **V1), *cuts)
+    upload = await ingested(idle_ingest, f"{source}?key=secret", url=replica, id="drips")
+    ended = await idle_ingest.ended(upload)
+    assert ended.error.slug == "source-unavailable"
+    assert "secret" not in ended.error.detail
+    assert len(broken.asked["a.npy"]) == 3
+
+
+async def test_another_goes_on_after_a_kill(idle_ingest: Ingest, broken: Breaking, monkeypatch):
+    async def never(*_, **__):
+        """As SIGKILL: no lease is given back."""
+
+    told = {"Content-Length": str(len(LARGE)), **V1}
+    source = broken.has(
+        "a.npy", lambda _: Answer(LARGE[: 11 * MIB], 200, told, True), rest(LARGE, **V1)
+    )
+    app = {
+        "worker_enabled": True, "fetch_private_hosts": "localhost",
+        "transfer_part_bytes": 5 * MIB,
+    }  # fmt: skip
+    with monkeypatch.context() as killed:
+        killed.setattr(fetch_queue, "put_back", never)
+        killed.setattr(transfer_repository, "release", never)
+        async with served(idle_ingest.app(**app)) as url:
+            upload = await ingested(
+                idle_ingest, source, url=url, id="killed", axes="byx", on_duplicate="share"
+            )
+            async with asyncio.timeout(20):
+                while upload.progress < 10 * MIB / len(LARGE):
+                    await asyncio.sleep(0.02)
+                    upload = await idle_ingest.client.upload(
+                        upload.id, token=idle_ingest.admin_token
+                    )
+    async with served(idle_ingest.app(**app)):
+        ended = await idle_ingest.ended(upload)
+    assert (ended.state, ended.error) == (UploadState.SUCCEEDED, None)
+    assert broken.asked["a.npy"] == [NONE, (f"bytes={10 * MIB}-", '"v1"')]
+    # What two processes received is hashed once it is whole.
+    assert ended.files[0].sha256 == hashlib.sha256(LARGE).hexdigest()
+
+
+async def test_time_is_counted_over_all_attempts(idle_ingest: Ingest, broken: Breaking):
+    told = {"Content-Length": str(len(WHOLE))}
+    source = broken.has("a.npy", lambda _: Answer(WHOLE[:CUT], 200, told, True))
+    app = {"worker_enabled": True, "fetch_private_hosts": "localhost", "fetch_max_s": 0.2}
+    async with served(idle_ingest.app(**app)) as url:
+        upload = await ingested(idle_ingest, source, url=url, id="slow")
+        ended = await idle_ingest.ended(upload)
+    assert ended.error.slug == "source-unavailable"
+    assert "within 0 s (setting fetch_max_s)" in ended.error.detail
+    assert len(broken.asked["a.npy"]) == 1
+
+
+async def test_an_attempt_that_goes_on_is_checked_as_the_first(
+    idle_ingest: Ingest, broken: Breaking, replica: str
+):
+    moved = Answer(b"", 302, {"Location": "http://127.0.0.2:1/a.npy", "Content-Length": "0"})
+    source = broken.has("a.npy", whole(WHOLE, CUT, **V1), lambda _: moved)
+    upload = await ingested(idle_ingest, source, url=replica, id="inwards")
+    ended = await idle_ingest.ended(upload)
+    assert ended.error.slug == "source-not-allowed"
+    assert broken.asked["a.npy"] == [NONE, FROM_CUT]
+
+
+@pytest.mark.parametrize(
+    ("headers", "validator"),
+    [
+        ({"ETag": '"a"'}, '"a"'),
+        ({"ETag": '"a"', "Last-Modified": OLD["Last_Modified"], "Date": OLD["Date"]}, '"a"'),
+        ({"Last-Modified": OLD["Last_Modified"], "Date": OLD["Date"]}, OLD["Last_Modified"]),
+        ({"Last-Modified": OLD["Last_Modified"]}, None),
+        ({"Last-Modified": OLD["Date"], "Date": OLD["Last_Modified"]}, None),
+        ({"Last-Modified": "yesterday", "Date": OLD["Date"]}, None),
+        ({"ETag": "a"}, None),
+        ({"ETag": '"\xe4"'}, None),
+        ({"ETag": 'W/"a"'}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_source_is_known_by(headers, validator):
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    assert strong_validator(httpx.Headers(raw)) == validator

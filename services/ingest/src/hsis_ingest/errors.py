@@ -95,6 +95,10 @@ class SourceUnavailable(DomainError):
     """What is to be fetched cannot be reached now."""
 
 
+class SourceChanged(SourceUnavailable):
+    """What is to be fetched is not what came of it before: it is fetched from its beginning."""
+
+
 class QuotaExceeded(TooLarge):
     """More bytes than the collection may hold."""
 
@@ -161,6 +165,7 @@ PROBLEMS: ProblemTable = {
     SourceNotAllowed: ProblemType(422, "source-not-allowed", "Not to be fetched from there"),
     SourceRefused: ProblemType(422, "source-refused", "There is no such file to fetch"),
     SourceUnavailable: ProblemType(422, "source-unavailable", "The file cannot be fetched"),
+    SourceChanged: ProblemType(422, "source-changed", "The file changed while it was fetched"),
     QuotaExceeded: ProblemType(413, "quota-exceeded", "The collection has no room"),
     NotRestorable: ProblemType(409, "not-restorable", "No original files are kept"),
     MetadataMismatch: ProblemType(422, "metadata-mismatch", "The metadata do not fit the cube"),

@@ -2,18 +2,14 @@
 
 import asyncio
 import logging
+import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from functools import partial
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, aclosing
 from uuid import UUID
 
-import httpx
-
-from hsis.digits import natural
 from hsis.errors import (
     COMMON_PROBLEMS,
-    Conflict,
     DomainError,
     Forbidden,
     InvalidInput,
@@ -26,11 +22,12 @@ from hsis.errors import (
 )
 from hsis.service.logs import new_request_id, request_id
 from hsis.service.postgres import transaction
-from hsis_ingest import fetch_queue, repository, uploads
-from hsis_ingest.addresses import CONNECT_TIMEOUT_S, AddressRules, CheckedTransport
+from hsis_ingest import fetch_queue, repository, transfer_repository
+from hsis_ingest.addresses import AddressRules
 from hsis_ingest.errors import (
     PROBLEMS,
     LeaseLost,
+    SourceChanged,
     SourceNotAllowed,
     SourceRefused,
     SourceUnavailable,
@@ -38,16 +35,16 @@ from hsis_ingest.errors import (
 from hsis_ingest.fetch_queue import Fetch
 from hsis_ingest.leases import while_leased
 from hsis_ingest.loops import forever
+from hsis_ingest.receiving import Receiver
+from hsis_ingest.sources import Known, Opened, open_blob, open_url
 from hsis_ingest.state import State
 
 logger = logging.getLogger(__name__)
 
 BLOB = "blob:"
-FINAL = (SourceNotAllowed, SourceRefused, InvalidInput, TooLarge, Conflict, NotFound)
+FINAL = (SourceNotAllowed, SourceRefused, InvalidInput, TooLarge, NotFound)
 AWAY = (Unavailable, Unauthenticated, Forbidden)
 """What is wrong with the platform and not with the source."""
-PASSING_STATUSES = frozenset({408, 425, 429})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Fetcher:
@@ -67,9 +64,9 @@ class Fetcher:
 
     async def fetch_next(self) -> bool:
         """Fetch the next file of the queue; False where there was none."""
-        token = uuid.uuid4()
+        token, settings = uuid.uuid4(), self._settings
         async with transaction(self._state.pool) as db:
-            fetch = await fetch_queue.claim(db, token, self._settings.lease_s)
+            fetch = await fetch_queue.claim(db, token, settings.lease_s, settings.upload_ttl_s)
         if fetch is None:
             return False
         mark = request_id.set(new_request_id())
@@ -85,16 +82,15 @@ class Fetcher:
 
     async def _attempt(self, fetch: Fetch, token: UUID) -> None:
         extra = {"upload": str(fetch.upload.id), "file": fetch.file.name}
-        logger.info("fetching", extra=extra | {"attempt": fetch.attempts})
-        progress = _Progress()
+        logger.info(
+            "fetching",
+            extra=extra | {"attempt": fetch.attempts, "received": fetch.transfer.received},
+        )
+        attempt = Attempt(self._state, self._rules, fetch, token)
         try:
             if fetch.attempts > self._settings.max_attempts:
                 raise SourceRefused("Every attempt at fetching the file was interrupted.")
-            await while_leased(
-                self._store(fetch, token, progress),
-                partial(self._renew, fetch, token, progress),
-                self._settings.lease_s,
-            )
+            await while_leased(attempt.run(), attempt.renew, self._settings.lease_s)
         except asyncio.CancelledError:
             await self._put_back(fetch, token, 0, counts=False)
             raise
@@ -106,119 +102,24 @@ class Fetcher:
         except FINAL as error:
             await self._fail(fetch, token, error)
         except DomainError as error:
-            await self._retry(fetch, token, error)
+            await self._retry(attempt, error)
         except Exception:
             logger.exception("fetching failed unexpectedly", extra=extra)
-            await self._retry(fetch, token, SourceUnavailable("An unexpected error of ingest."))
-
-    async def _store(self, fetch: Fetch, token: UUID, progress: "_Progress") -> None:
-        allowed = uploads.bytes_allowed(self._state, fetch.upload, fetch.file)
-        try:
-            async with (
-                asyncio.timeout(self._settings.fetch_max_s),
-                aclosing(self._pieces(fetch, token)) as pieces,
-            ):
-                await uploads.store_file(
-                    self._state, fetch.upload, fetch.file, token, progress.of(pieces), allowed
-                )
-        except TimeoutError:
-            raise SourceUnavailable(
-                f"{fetch.file.name} did not come within {self._settings.fetch_max_s:.0f} s "
-                "(setting fetch_max_s)."
-            ) from None
-
-    async def _pieces(self, fetch: Fetch, token: UUID) -> AsyncGenerator[bytes, None]:
-        source = fetch.file.source or ""
-        if source.startswith(BLOB):
-            key = source.removeprefix(BLOB)
-            try:
-                found = await self._state.storage.head(key)
-            except NotFound:
-                raise SourceRefused(f"The blob {key!r} is not there any more.") from None
-            if found.etag != fetch.file.source_etag:
-                raise SourceRefused(f"The blob {key!r} was changed after it was asked for.")
-            async for piece in self._state.storage.stream(key):
-                yield piece
-            return
-        timeout = httpx.Timeout(self._settings.fetch_idle_s, connect=CONNECT_TIMEOUT_S)
-        transport = CheckedTransport(self._rules)
-        async with httpx.AsyncClient(
-            transport=transport, timeout=timeout, trust_env=False
-        ) as client:
-            try:
-                async with aclosing(self._body(client, fetch, token)) as body:
-                    async for piece in body:
-                        yield piece
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                name = type(error).__name__
-                raise SourceUnavailable(
-                    f"{fetch.file.told_source()} cannot be fetched ({name})."
-                ) from error
-
-    async def _body(
-        self, client: httpx.AsyncClient, fetch: Fetch, token: UUID
-    ) -> AsyncGenerator[bytes, None]:
-        url = self._rules.check_url(fetch.file.source or "")
-        for _ in range(self._settings.fetch_max_redirects + 1):
-            request = client.build_request("GET", url, headers={"Accept-Encoding": "identity"})
-            response = await client.send(request, stream=True)
-            try:
-                if response.status_code not in REDIRECTS:
-                    _check_answer(response)
-                    await self._note_size(fetch, token, response)
-                    async for piece in response.aiter_raw():
-                        yield piece
-                    return
-                url = self._next(url, response)
-            finally:
-                await response.aclose()
-        raise SourceRefused(
-            f"{fetch.file.told_source()} redirects more than {self._settings.fetch_max_redirects} "
-            "times (setting fetch_max_redirects)."
-        )
-
-    def _next(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
-        """Where a redirection leads; a secure one only to a secure one."""
-        target = response.headers.get("Location", "")
-        try:
-            joined = url.join(target)
-        except httpx.InvalidURL:
-            raise SourceRefused(f"{url.host} redirects to what is no URL.") from None
-        if url.scheme == "https" and joined.scheme == "http":
-            raise SourceNotAllowed(f"{url.host} redirects from https to http.")
-        return self._rules.check_url(str(joined))
-
-    async def _note_size(self, fetch: Fetch, token: UUID, response: httpx.Response) -> None:
-        length = natural(response.headers.get("Content-Length", ""))
-        if length is None:
-            return
-        limit = uploads.bytes_allowed(self._state, fetch.upload, fetch.file)
-        if length > limit:
-            raise TooLarge(
-                f"{fetch.file.name} has {length} bytes; {limit} are left to the upload "
-                "(setting max_upload_bytes)."
-            )
-        async with transaction(self._state.pool) as db:
-            await fetch_queue.note_size(db, fetch.upload.id, fetch.file.name, token, length)
-
-    async def _renew(self, fetch: Fetch, token: UUID, progress: "_Progress") -> bool:
-        upload, name = fetch.upload.id, fetch.file.name
-        async with transaction(self._state.pool) as db:
-            await fetch_queue.note_fetched(db, upload, name, token, progress.count)
-            return await repository.renew_file(db, upload, name, token, self._settings.lease_s)
+            await self._retry(attempt, SourceUnavailable("An unexpected error of ingest."))
 
     async def _put_back(self, fetch: Fetch, token: UUID, delay_s: float, *, counts: bool) -> None:
         async with transaction(self._state.pool) as db:
-            await fetch_queue.put_back(db, fetch, token, delay_s, counts=counts)
+            ttl_s = self._settings.upload_ttl_s
+            await fetch_queue.put_back(db, fetch, token, delay_s, ttl_s, counts=counts)
 
-    async def _retry(self, fetch: Fetch, token: UUID, error: DomainError) -> None:
-        if fetch.attempts >= self._settings.max_attempts:
+    async def _retry(self, attempt: "Attempt", error: DomainError) -> None:
+        fetch, token, attempts = attempt.fetch, attempt.token, await attempt.note()
+        spent = attempt.left_s <= 0
+        if spent or attempts >= self._settings.max_attempts:
             await self._fail(fetch, token, error)
             return
         logger.warning("fetching is tried again: %s", error.detail)
-        await self._put_back(
-            fetch, token, self._settings.retry_delay_s * fetch.attempts, counts=True
-        )
+        await self._put_back(fetch, token, self._settings.retry_delay_s * attempts, counts=True)
 
     async def _fail(self, fetch: Fetch, token: UUID, error: DomainError) -> None:
         logger.warning("fetching failed: %s", error.detail)
@@ -227,24 +128,126 @@ class Fetcher:
             await fetch_queue.fail(db, fetch, token, Problem.of(kind, error.detail))
 
 
-class _Progress:
-    """How many bytes have come."""
+class Attempt:
+    """One attempt at a file whose lease is held: `run` it while `renew` keeps the lease; `note`
+    says at any time how far it is."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, state: State, rules: AddressRules, fetch: Fetch, token: UUID) -> None:
+        self.fetch = fetch
+        self.token = token
+        self._state = state
+        self._settings = state.settings
+        self._rules = rules
+        self._began = time.monotonic()
+        self._size = fetch.transfer.length
+        self._room = state.settings.max_upload_bytes
+        row, most = fetch.transfer, state.settings.max_upload_bytes
+        self._receiver = Receiver(
+            state.pool, state.storage, state.settings, state.digests, row, token, most
+        )
 
-    async def of(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for piece in pieces:
-            self.count += len(piece)
+    @property
+    def spent_s(self) -> float:
+        """Time that the file took so far, earlier attempts included."""
+        return self.fetch.spent_s + time.monotonic() - self._began
+
+    @property
+    def left_s(self) -> float:
+        """Time that the file may still take."""
+        return self._settings.fetch_max_s - self.spent_s
+
+    async def run(self) -> None:
+        """Fetch what is missing, and make the file of it; what came before an error stays.
+
+        The source's errors (see `sources`), TooLarge, LeaseLost, and Conflict where the object
+        store lost what had come.
+        """
+        try:
+            await self._receiver.open()
+            if not self.fetch.transfer.full:
+                await self._take()
+            if not await self._receiver.end():
+                raise SourceUnavailable(
+                    f"{self.fetch.file.name} ends after {self._receiver.received} of "
+                    f"{self._size} bytes."
+                )
+            self._state.queue_filled.set()
+        finally:
+            await self._receiver.close()
+
+    async def renew(self) -> bool:
+        """Keep both leases, the file's and the transfer's; False where one is lost."""
+        upload, name, lease_s = self.fetch.upload.id, self.fetch.file.name, self._settings.lease_s
+        await self.note()
+        async with transaction(self._state.pool) as db:
+            if not await repository.renew_file(db, upload, name, self.token, lease_s):
+                return False
+            transfer = self.fetch.transfer.id
+            return await transfer_repository.renew(db, transfer, self.token, lease_s) is not None
+
+    async def note(self) -> int:
+        """Tell how far it is; how many attempts count by now."""
+        step = self._settings.transfer_part_bytes
+        async with transaction(self._state.pool) as db:
+            return await fetch_queue.note_fetched(
+                db, self.fetch, self.token, self._receiver.received, self.spent_s, step
+            )
+
+    async def _take(self) -> None:
+        try:
+            async with asyncio.timeout(max(0, self.left_s)), self._source() as opened:
+                if opened.start != self._receiver.received:
+                    await self._receiver.restart()
+                await self._note_source(opened.size, opened.validator)
+                async with aclosing(self._counted(opened)) as pieces:
+                    await self._receiver.take(pieces)
+                if opened.size is None:  # known now, at its end
+                    await self._note_source(self._receiver.received, opened.validator)
+        except SourceChanged:
+            await self._receiver.restart()
+            await self._note_source(None, None)
+            raise
+        except SourceUnavailable:
+            if self._receiver.received != self._size:
+                await self._receiver.end()
+                raise
+        except TimeoutError:
+            raise SourceUnavailable(
+                f"{self.fetch.file.name} did not come within {self._settings.fetch_max_s:.0f} s "
+                "(setting fetch_max_s)."
+            ) from None
+
+    def _source(self) -> AbstractAsyncContextManager[Opened]:
+        file, received = self.fetch.file, self._receiver.received
+        source = file.source or ""
+        if source.startswith(BLOB):
+            key = source.removeprefix(BLOB)
+            return open_blob(self._state.storage, key, file.source_etag, received)
+        known = Known(received, self.fetch.transfer.length, self.fetch.validator)
+        return open_url(self._settings, self._rules, source, known)
+
+    async def _note_source(self, size: int | None, validator: str | None) -> None:
+        """TooLarge where the file has no room beside the others of its upload."""
+        fetch = self.fetch
+        async with transaction(self._state.pool) as db:
+            upload = await repository.find(db, fetch.upload.id, lock=True)
+            others = [file for file in upload.files if file.name != fetch.file.name]
+            used = sum(file.size or file.declared_size or 0 for file in others)
+            self._room = max(0, self._settings.max_upload_bytes - used)
+            if size is not None and size > self._room:
+                raise TooLarge(
+                    f"{fetch.file.name} has {size} bytes; {self._room} are left to the upload "
+                    "(setting max_upload_bytes)."
+                )
+            await fetch_queue.note_source(db, fetch, self.token, size, validator)
+        self._size = size
+        self._receiver.expect(size)
+
+    async def _counted(self, opened: Opened) -> AsyncGenerator[bytes, None]:
+        async for piece in opened.pieces:
+            if self._receiver.received + len(piece) > self._room:
+                raise TooLarge(
+                    f"With {self.fetch.file.name} the upload has more than "
+                    f"{self._settings.max_upload_bytes} bytes (setting max_upload_bytes)."
+                )
             yield piece
-
-
-def _check_answer(response: httpx.Response) -> None:
-    """SourceUnavailable where trying again may help, SourceRefused where it does not."""
-    host, status = response.url.host, response.status_code
-    if status in PASSING_STATUSES or status >= 500:
-        raise SourceUnavailable(f"{host} answers {status}.")
-    if status != 200:
-        raise SourceRefused(f"{host} answers {status}; 200 and the file is right.")
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise SourceRefused(f"{host} sends the file encoded, though it was asked not to.")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -94,6 +95,7 @@ class Receiver:
         self._digests = digests
         self._row = row
         self._token = token
+        self._limit = limit
         self._total = limit if row.length is None else row.length
         self._parts_upload = row.parts_upload
         self._etags = list(row.etags)
@@ -119,6 +121,21 @@ class Receiver:
     def received(self) -> int:
         """Bytes that have come, those of earlier requests included."""
         return self._sent + self._buffer.size
+
+    def expect(self, length: int | None) -> None:
+        """Take `length` for that of the whole, which the transfer has been noted with meanwhile."""
+        self._row = replace(self._row, length=length)
+        self._total = self._limit if length is None else length
+
+    async def restart(self) -> None:
+        """Give up all that came: the next byte is the first."""
+        await self.close()
+        await self._forget()
+        self._digest, self._digested = self._digests.take(self._row.id, 0), 0
+        self._etags, self._parts_upload = [], None
+        self._stored = self._parts = self._sent = self._noted = 0
+        self._buffer = Pieces()
+        await self._remove_tail()
 
     async def take(self, pieces: AsyncIterator[bytes]) -> None:
         """Append bytes. Whatever `pieces` raises is raised; what came before it can be kept."""
@@ -255,12 +272,15 @@ class Receiver:
     async def _start_over(self) -> NoReturn:
         """The object store has not what the database says: forget it, so that it is sent again."""
         logger.warning("the object store lost what had come", extra={"transfer": str(self._row.id)})
+        await self._forget()
+        raise Conflict("The object store lost what had come: send it again from offset 0.")
+
+    async def _forget(self) -> None:
         async with transaction(self._pool) as db:
             if not await transfer_repository.start_over(db, self._row.id, self._token):
                 raise LeaseLost
         if self._parts_upload is not None:
             await self._storage.abort_parts(self._row.key, self._parts_upload)
-        raise Conflict("The object store lost what had come: send it again from offset 0.")
 
 
 async def note_finished(

@@ -64,7 +64,9 @@ class Settings(DatabaseSettings):
         default=30.0, gt=0, description="Longest silence of a server that a file is fetched from"
     )
     fetch_max_s: float = Field(
-        default=21_600.0, gt=0, description="Longest time in which one file is fetched"
+        default=21_600.0,
+        gt=0,
+        description="Longest time in which one file is fetched, all attempts together",
     )
     fetch_max_redirects: int = Field(
         default=5, ge=0, description="Redirections followed to a file that is fetched"

@@ -49,6 +49,16 @@ async def find(db: asyncpg.Connection, transfer: UUID, *, lock: bool = False) ->
     return await _with_parts(db, row)
 
 
+async def of_file(db: asyncpg.Connection, upload: UUID, file: str) -> UUID | None:
+    """The unfinished transfer of a file; None where there is none."""
+    found: UUID | None = await db.fetchval(
+        "SELECT id FROM transfers WHERE upload = $1 AND file = $2 AND state = 'receiving'",
+        upload,
+        file,
+    )
+    return found
+
+
 async def claim(
     db: asyncpg.Connection, transfer: UUID, token: UUID, lease_s: float, ttl_s: float
 ) -> TransferRow | None:
@@ -114,8 +124,10 @@ async def _prolong(db: asyncpg.Connection, upload: UUID | None, ttl_s: float) ->
     )
 
 
-async def note_length(db: asyncpg.Connection, transfer: UUID, token: UUID, length: int) -> bool:
-    """Note the length that was deferred; False where the lease is lost."""
+async def note_length(
+    db: asyncpg.Connection, transfer: UUID, token: UUID, length: int | None
+) -> bool:
+    """Note the length that was not known, or is not any more; False where the lease is lost."""
     return await _noted(
         db,
         "UPDATE transfers SET length = $3"
