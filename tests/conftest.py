@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from hsis.service.postgres import migrate
 from hsis.service.provision import SCHEMAS
 from hsis.service.secret_files import SigningKeys
+from hsis.service.settings import DatabaseSettings
 from hsis_embedded.object_store import ObjectStore
 from hsis_embedded.postgres import Postgres
 from hsis_embedded.readiness import accepts, answers_sql, free_port
 from hsis_embedded.supervisor import Program, Supervisor
-from tests.support import tokens
+from tests.support import databases, tokens
 from tests.support.embedded import Embedded
 from tests.support.platform import Platform, fresh_bucket, running_platform
 from tests.support.scheduling import SharedInstallation
@@ -78,20 +80,23 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
 
 @pytest.fixture(scope="session")
 async def database(postgres: Postgres) -> DatabaseFactory:
-    """Makes a fresh database with one service's schema; answers the connection's settings."""
+    """Makes a database of one service's migrated schema, a clone of the session's template;
+    answers the connection's settings."""
+    templates: set[str] = set()
 
     async def create(schema: str) -> dict[str, Any]:
+        template = f"template_{schema}"
+        if schema not in templates:
+            await postgres.create_database(template)
+            await postgres.create_schema(template, schema, databases.PASSWORD)
+            settings = DatabaseSettings(
+                token_public_key="", **databases.connection_settings(postgres, template, schema)
+            )
+            await migrate(settings, schema, f"hsis_{schema}")
+            templates.add(schema)
         name = f"{schema}_{uuid.uuid4().hex[:12]}"
-        await postgres.create_database(name)
-        user = await postgres.create_schema(name, schema, "password-of-the-tests")
-        return {
-            "database_host": "127.0.0.1",
-            "database_port": postgres.port,
-            "database_name": name,
-            "database_user": user,
-            "database_password": "password-of-the-tests",
-            "database_pool_size": 4,
-        }
+        await databases.clone(postgres, template, name, schema)
+        return databases.connection_settings(postgres, name, schema)
 
     return create
 

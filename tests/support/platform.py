@@ -50,8 +50,10 @@ def storage_settings(store: ObjectStore, bucket: str) -> dict[str, Any]:
 
 
 def catalog_settings(keys: SigningKeys) -> dict[str, Any]:
-    """catalog's secrets."""
+    """catalog's secrets, and passwords that are hashed in a moment."""
     return {
+        "password_memory_kib": 32,
+        "password_passes": 1,
         "token_private_key": keys.private_pem,
         "admin_password": ADMIN_PASSWORD,
         **{

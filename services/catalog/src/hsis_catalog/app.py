@@ -53,7 +53,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             pool = await stack.enter_async_context(open_pool(chosen, SCHEMA))
             executor = stack.enter_context(ThreadPoolExecutor(chosen.hashing_threads, "hash"))
-            passwords = await Passwords.create(executor)
+            passwords = await Passwords.create(
+                executor, chosen.password_memory_kib, chosen.password_passes
+            )
             await make_first_user(pool, passwords, chosen)
             attempts = Attempts(chosen.login_failures_max, chosen.login_window_s)
             signer = TokenSigner(chosen.token_private_key.get_secret_value())

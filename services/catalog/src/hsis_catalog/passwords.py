@@ -10,15 +10,17 @@ from argon2.exceptions import InvalidHashError, VerificationError
 class Passwords:
     """Hashes and checks; one check costs the same whether the user exists or not."""
 
-    def __init__(self, executor: Executor, nobody: str) -> None:
+    def __init__(self, executor: Executor, hasher: PasswordHasher, nobody: str) -> None:
         self._executor = executor
-        self._hasher = PasswordHasher()
+        self._hasher = hasher
         self._nobody = nobody
 
     @classmethod
-    async def create(cls, executor: Executor) -> "Passwords":
-        """With a hash of nobody's password to check unknown users against."""
-        made = cls(executor, nobody="")
+    async def create(cls, executor: Executor, memory_kib: int, passes: int) -> "Passwords":
+        """With a hash of nobody's password to check unknown users against; a password that was
+        hashed at another cost stays right."""
+        hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib)
+        made = cls(executor, hasher, nobody="")
         made._nobody = await made.hash("nobody has this password")
         return made
 

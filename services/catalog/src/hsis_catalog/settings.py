@@ -30,7 +30,15 @@ class Settings(DatabaseSettings):
     )
     login_window_s: float = Field(default=60.0, gt=0)
     hashing_threads: int = Field(
-        default=2, ge=1, description="Passwords hashed at once; each takes 64 MiB"
+        default=2, ge=1, description="Passwords hashed at once, each in memory of its own"
+    )
+    password_memory_kib: int = Field(
+        default=64 * 1024,
+        ge=32,
+        description="Memory that the hash of a new password takes (argon2id)",
+    )
+    password_passes: int = Field(
+        default=3, ge=1, description="Passes of that hash over its memory (argon2id)"
     )
     search_limit_max: int = Field(default=1000, ge=1, description="Most items on one page")
     search_positions_max: int = Field(
