@@ -55,6 +55,25 @@ async def test_what_is_stored_counts_once_until_it_is_removed(catalog: Catalog) 
     assert await numbers(catalog) == (None, 257, 0)  # the original is the second one's too
 
 
+async def test_what_a_service_adds_to_an_item_counts_until_it_takes_it_out(
+    catalog: Catalog,
+) -> None:
+    _, used, _ = await numbers(catalog)
+    items, folder = COLLECTION + "/items", "raw/private/6b7f2c1e-8d3b-4c6a-9e10-2b4f6d8a0c3e/"
+    document = sized("labelled", 5, {})
+    await catalog.done("service", "POST", items, document)
+    document["assets"]["labels-gt"] = {"href": f"/blobs/{folder}gt.tif", "file:size": 30}
+    document["assets"]["of-a-user"] = {"href": f"/blobs/{folder}notes.txt", "file:size": 10**9}
+    url = items + "/labelled"
+    await catalog.done("service", "PUT", url + "?counted=labels-gt", document)
+    assert (await numbers(catalog))[1] == used + 5 + 30
+    await catalog.done("service", "PUT", url, document)  # as a correction does
+    assert (await numbers(catalog))[1] == used + 5 + 30
+    del document["assets"]["labels-gt"], document["assets"]["of-a-user"]
+    await catalog.done("service", "PUT", url, document)
+    assert (await numbers(catalog))[1] == used + 5
+
+
 async def test_what_has_no_room_is_refused(catalog: Catalog) -> None:
     allowed, used, _ = await numbers(catalog)
     assert allowed is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hsis.clients.base import problem_of
+from hsis.contracts.labels import LabelRequest
 from hsis.contracts.uploads import DeclaredFile, UploadRequest, UploadState
 from hsis.errors import TooLarge
 from tests.ingest.conftest import Ingest
@@ -84,6 +85,44 @@ async def test_uploads_are_counted_and_refused_beyond_the_quota(ingest: Ingest) 
         while (await catalog.quota(COLLECTION, token=token)).used_bytes:
             await asyncio.sleep(0.05)
     assert await stored_bytes(ingest, f"raw/{COLLECTION}/") == 0
+
+
+async def test_labels_count_while_they_are_there(ingest: Ingest) -> None:
+    catalog, token = ingest.catalog, ingest.admin_token
+    await catalog.create_collection(MAKING | {"id": "labelled"}, token=token)
+    sent = await ingest.send("labelled", {"a.npy": npy(5)}, id="field", axes="byx")
+    assert (await ingest.ended(sent)).error is None
+    buffer = io.BytesIO()
+    np.save(buffer, np.random.default_rng(6).integers(0, 4, (50, 60), np.uint8))
+    await ingest.storage.put("raw/labelled/own/gt.npy", buffer.getvalue(), token=token)
+    request = LabelRequest(name="gt", files=["raw/labelled/own/gt.npy"])
+
+    async def used() -> int:
+        quota = await catalog.quota("labelled", token=token)
+        assert quota.reserved_bytes == 0
+        return quota.used_bytes
+
+    before = await used()
+    await catalog.set_quota("labelled", before + 100, token=token)
+    with pytest.raises(TooLarge, match=f"may hold {before + 100} bytes"):
+        await ingest.client.add_labels("labelled", "field", request, token=token)
+    assert len(await ingest.keys("raw/labelled/")) == 2  # the original, and the user's own file
+    assert await used() == before
+    await catalog.set_quota("labelled", None, token=token)
+    for taken_off in (True, False):
+        made = await ingest.client.add_labels("labelled", "field", request, token=token)
+        blob = await ingest.storage.head(made.href.removeprefix("/blobs/"), token=token)
+        assert await used() == before + blob.size
+        if taken_off:
+            await ingest.client.remove_labels("labelled", "field", "gt", token=token)
+            assert await used() == before
+    await catalog.delete_item("labelled", "field", token=token)
+    assert await used() == before + blob.size  # the trash keeps them
+    await catalog.purge("labelled", token=token)
+    async with asyncio.timeout(20):
+        while await used():
+            await asyncio.sleep(0.05)
+    assert await ingest.keys("raw/labelled/") == ["raw/labelled/own/gt.npy"]
 
 
 async def test_a_collection_that_is_full_takes_nothing(ingest: Ingest) -> None:

@@ -25,7 +25,7 @@ from hsis.cube.reader import StoredCube
 from hsis.cube.stac import EXTENSIONS
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
 from hsis.service.postgres import transaction
-from hsis_ingest import orphan_repository
+from hsis_ingest import orphan_repository, quotas
 from hsis_ingest.as_it_was import key_of
 from hsis_ingest.detect import open_source
 from hsis_ingest.formats.blob import BlobSource
@@ -46,26 +46,33 @@ async def add(
 
     NotFound for an item or a file that is not there, Conflict where the item has labels of that
     name or no cube of its own, TooLarge over max_label_bytes, an InputFault where the files are no
-    class map of this cube.
+    class map of this cube, QuotaExceeded where the collection has no room for it.
     """
     await state.access.require(caller, collection, Role.EDITOR)
     before = await state.catalog.item(collection, item, token=caller.token)
     _require_free(before, request.name)
     cube = await _cube_info(state, before)
     raster = await _rasterized(state, collection, request, cube)
-    key = labels_key(collection, str(uuid.uuid4()), request.name)
+    label_map = str(uuid.uuid4())
+    key = labels_key(collection, label_map, request.name)
     catalog = CatalogClient(state.http, state.settings.catalog_url)
     async with item_lock(state.pool, collection, item):
         now = await catalog.item(collection, item)
         _require_free(now, request.name)
         if now["properties"].get("created") != before["properties"].get("created"):
             raise Conflict(f"{item!r} in {collection!r} was replaced meanwhile; try again.")
-        await state.storage.put(key, raster.content, content_type=MEDIA_TYPES["tif"])
+        holder = f"labels:{label_map}"
+        await quotas.reserve(catalog, collection, holder, len(raster.content))
         try:
-            await catalog.replace_item(collection, _with_labels(now, key, request.name, raster))
+            await state.storage.put(key, raster.content, content_type=MEDIA_TYPES["tif"])
+            document = _with_labels(now, key, request.name, raster)
+            counted = [labels_asset(request.name)]
+            await catalog.replace_item(collection, document, counted=counted)
         except NotFound:  # it was removed meanwhile
             await state.storage.delete(key)
             raise
+        finally:
+            await catalog.release_bytes(holder)
     return _told(key, request.name, raster)
 
 

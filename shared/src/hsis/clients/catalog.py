@@ -194,10 +194,20 @@ class CatalogClient(BaseClient):
         await self._request("DELETE", _collection(collection) + "/template", token=token)
 
     async def replace_item(
-        self, collection: str, item: StacObject, *, token: str | None = None
+        self,
+        collection: str,
+        item: StacObject,
+        *,
+        counted: Sequence[str] = (),
+        token: str | None = None,
     ) -> StacObject:
-        """Replace an item's document; NotFound where there is none."""
-        response = await self._request("PUT", _item(collection, item["id"]), json=item, token=token)
+        """Replace an item's document; NotFound where there is none.
+
+        `counted` names the assets that a service has stored for it, whose `file:size` counts.
+        """
+        path = _item(collection, item["id"])
+        params = {"counted": [*counted]}
+        response = await self._request("PUT", path, json=item, params=params, token=token)
         return dict(response.json())
 
     async def removed_items(

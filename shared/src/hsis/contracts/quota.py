@@ -18,12 +18,15 @@ class Quota(BaseModel):
 
     collection: str
     allowed_bytes: int | None = Field(description="None: no limit")
-    used_bytes: int = Field(description="Of originals, cubes and results, those in the trash too")
+    used_bytes: int = Field(
+        description="Of originals, cubes, label maps and results, those in the trash too"
+    )
     reserved_bytes: int = Field(description="Of uploads and jobs on their way")
 
 
 class BytesReservation(BaseModel):
-    """What an upload (`upload:<id>`) or a job (`job:<id>`) is about to store, all of it."""
+    """What an upload (`upload:<id>`), a job (`job:<id>`) or a label map (`labels:<id>`) is about to
+    store, all of it."""
 
     collection: ResourceId
     holder: str = Field(min_length=1, max_length=100)

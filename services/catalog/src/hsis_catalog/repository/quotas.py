@@ -74,6 +74,18 @@ async def forget_stored(connection: Connection, prefixes: list[str]) -> None:
     await connection.execute("DELETE FROM stored_sizes WHERE prefix = ANY ($1::text[])", prefixes)
 
 
+async def forget_unnamed(connection: Connection, collection: str, paths: list[str]) -> None:
+    """What no document names any more is about to be removed, unless an item, or an entry of the
+    trash, has something under the same prefix."""
+    await connection.execute(
+        "DELETE FROM stored_sizes WHERE collection = $1 AND path = ANY ($2::text[])"
+        " AND NOT EXISTS (SELECT 1 FROM items WHERE stored_prefixes @> ARRAY[stored_sizes.prefix])"
+        " AND NOT EXISTS (SELECT 1 FROM trash WHERE stored_prefixes @> ARRAY[stored_sizes.prefix])",
+        collection,
+        paths,
+    )
+
+
 async def forget_removed(connection: Connection, seq: int) -> None:
     """Count what an entry of the outbox names no more, but for what something still uses."""
     await connection.execute(

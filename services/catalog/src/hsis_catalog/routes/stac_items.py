@@ -125,10 +125,18 @@ async def get_item(
 
 @router.put(_ITEMS + "/{item}")
 async def replace_item(
-    request: Request, state: CatalogState, caller: KnownCaller, collection: str, item: str
+    request: Request,
+    state: CatalogState,
+    caller: KnownCaller,
+    collection: str,
+    item: str,
+    counted: Annotated[list[str] | None, Query(include_in_schema=False)] = None,
 ) -> JSONResponse:
     """Replace an item's document; with If-Match, only as it was when its ETag was told. For
-    editors."""
+    editors.
+
+    A service says with `counted` which assets it has stored; those that it takes out, it removes.
+    """
     origin = public_origin(request, state.settings)
     async with transaction(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
@@ -138,8 +146,15 @@ async def replace_item(
         raise InvalidDocument(f"id is {new.id!r}; the path says {item!r}.")
     async with transaction(state.pool) as connection:
         await _require_match(request, connection, collection, item, origin)
+        before = await items.get(connection, collection, item) if caller.is_service else None
         if not await items.replace(connection, new):
             raise _no_item(collection, item)
+        if before is not None:
+            sizes = stored_sizes(new.document, counted or ())
+            await quotas.note_stored(connection, collection, sizes)
+            named = {size.path for size in stored_sizes(new.document)}
+            gone = [size.path for size in stored_sizes(before) if size.path not in named]
+            await quotas.forget_unnamed(connection, collection, gone)
     return JSONResponse(answers.item(new.document, origin), media_type=GEOJSON)
 
 
