@@ -55,6 +55,23 @@ def test_stacks(options, dtype):
     np.testing.assert_array_equal(source.read(*WINDOW), values[WINDOW])
 
 
+def test_scales_that_gdal_wrote_of_each_image():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for number, values in enumerate(STACK):
+            items = "".join(
+                f'<Item name="{role.upper()}" sample="0" role="{role}">{value}</Item>'
+                for role, value in (("scale", 0.5 + number), ("offset", -number))
+            )
+            text = f"<GDALMetadata>{items}</GDALMetadata>"
+            tags = [(42112, 2, 0, text, True)] if number else []  # the first says none
+            writer.write(values, photometric="minisblack", extratags=tags, metadata=None)
+    source = opened([MemoryFile("stack.tif", buffer.getvalue())])
+    np.testing.assert_array_equal(whole(source), STACK)
+    assert source.info.scale == (1, *(0.5 + number for number in range(1, 20)))
+    assert source.info.offset == tuple(-number for number in range(20))
+
+
 @pytest.mark.parametrize("compress", ["lzw", "packbits", "zstd"])
 def test_compressions_that_gdal_knows(tmp_path, compress):
     path = tmp_path / "stack.tif"

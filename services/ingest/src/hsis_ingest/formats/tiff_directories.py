@@ -10,6 +10,7 @@ from hsis_ingest.formats.source import ByteSource, ReadOptions, Span, read_exact
 MAX_TAG_BYTES = 64 * 1024 * 1024
 SUBFILE_TYPE, WIDTH, LENGTH, BITS, DESCRIPTION = 254, 256, 257, 258, 270
 SAMPLES, SAMPLE_FORMAT = 277, 339
+GDAL_METADATA = 42112
 SIGNATURE = (WIDTH, LENGTH, BITS, SAMPLES, SAMPLE_FORMAT)
 DEFAULTS = {SUBFILE_TYPE: 0, BITS: 1, SAMPLES: 1, SAMPLE_FORMAT: 1}
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
@@ -26,6 +27,8 @@ class Directory:
     offset: int
     values: dict[int, int]
     description: Span | None = None
+    by_gdal: bool = False
+    """Whether it has metadata of GDAL's, which may say a scale."""
 
     @property
     def signature(self) -> tuple[int, ...]:
@@ -87,7 +90,9 @@ def _directory(data: ByteSource, offset: int, order: str, big: bool) -> tuple[Di
     body = read_exactly(data, offset + count_bytes, count * entry_bytes + next_bytes)
     values: dict[int, int] = {}
     description: Span | None = None
+    by_gdal = False
     for tag, kind, number, value in _entries(body, count, order, big):
+        by_gdal = by_gdal or tag == GDAL_METADATA
         size = number * TYPE_BYTES.get(kind, 1)
         if size > MAX_TAG_BYTES:
             raise DecompressionBomb(
@@ -105,7 +110,7 @@ def _directory(data: ByteSource, offset: int, order: str, big: bool) -> tuple[Di
             form = order + INTEGERS[kind]
             (values[tag],) = struct.unpack(form, value[: struct.calcsize(form)])
     (following,) = struct.unpack(order + next_form, body[-next_bytes:])
-    return Directory(offset, values, description), following
+    return Directory(offset, values, description, by_gdal), following
 
 
 def _entries(

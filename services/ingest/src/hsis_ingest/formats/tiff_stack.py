@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.geotiff import (
@@ -75,9 +76,20 @@ class TiffStackSource(GeoTiffSource):
         check_sizes(self._dataset, data, self._options, images=count)
         self.axes = "byx"
         self.acquired_at = said.acquired_at
-        self.info = _stacked(describe(self._dataset, data.name), count, said)
+        self.info = self._with_gains(_stacked(describe(self._dataset, data.name), count, said))
         if said.program:
             self.format_name = f"TIFF stack ({said.program})"
+
+    def _with_gains(self, info: CubeInfo) -> CubeInfo:
+        """With what each image says of itself."""
+        if not any(image.by_gdal for image in self._images):
+            return info
+        scales, offsets = [], []
+        for number in range(info.bands):  # few of them stay open
+            image = self._image(number)
+            scales.append(image.scales[0])
+            offsets.append(image.offsets[0])
+        return dataclasses.replace(info, scale=gain_of(scales), offset=gain_of(offsets))
 
     def _values(self, bands: slice, window: Window) -> NDArray[Any]:
         shape = (bands.stop - bands.start, window.height, window.width)
