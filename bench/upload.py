@@ -96,7 +96,7 @@ async def _by_tus(ingest: IngestClient, token: str, number: int, part: bytes) ->
     upload = await ingest.create(request, token=token)
     began = time.perf_counter()
     transfer = await ingest.create_transfer(upload.id, "cube.raw", size, token=token)
-    offset = await ingest.send_bytes(transfer, 0, pieces(), token=token)
+    offset = await ingest.send_bytes(transfer, 0, pieces(), size=size, token=token)
     taken = time.perf_counter() - began
     if offset != size:
         raise RuntimeError(f"{offset} bytes are there instead of {size}.")

@@ -23,10 +23,10 @@ def storage(proxy: Proxy) -> StorageClient:
 async def test_parts_become_a_blob(proxy: Proxy, storage: StorageClient) -> None:
     key = "raw/parts/u/a b.bin"
     upload = await storage.begin_parts(key, content_type="a/b")
-    etags = [await storage.put_part(key, upload, 1, FIRST)]
+    etags = [await storage.put_part(key, upload, 1, [FIRST])]
     # A part whose answer was lost is sent again.
-    assert await storage.put_part(key, upload, 1, FIRST) == etags[0]
-    etags.append(await storage.put_part(key, upload, 2, b"end"))
+    assert await storage.put_part(key, upload, 1, [FIRST]) == etags[0]
+    etags.append(await storage.put_part(key, upload, 2, [b"end"]))
     assert (await proxy.get(key)).status_code == 404
     blob = await storage.complete_parts(key, upload, etags)
     assert (blob.key, blob.size) == (key, PART_BYTES + 3)
@@ -34,7 +34,7 @@ async def test_parts_become_a_blob(proxy: Proxy, storage: StorageClient) -> None
     assert got.content == FIRST + b"end"
     assert got.headers["ETag"] == blob.etag
     for late in (
-        storage.put_part(key, upload, 3, b"x"),
+        storage.put_part(key, upload, 3, [b"x"]),
         storage.complete_parts(key, upload, etags),
     ):
         with pytest.raises(NotFound):
@@ -47,17 +47,17 @@ async def test_what_is_given_up_leaves_nothing(proxy: Proxy, storage: StorageCli
     uploads = [await storage.begin_parts(key) for _ in range(3)]
     neighbour = await storage.begin_parts(key + "-not")
     for upload in uploads:
-        await storage.put_part(key, upload, 1, FIRST)
+        await storage.put_part(key, upload, 1, [FIRST])
     await storage.abort_parts(key, uploads[0])
     await storage.abort_parts(key, uploads[0])  # gone already
     with pytest.raises(NotFound):
-        await storage.put_part(key, uploads[0], 2, b"x")
+        await storage.put_part(key, uploads[0], 2, [b"x"])
     await storage.abort_parts(key)
     await storage.abort_parts(key)
     for content in (b"x", FIRST):  # also where the store answers before it has all
         with pytest.raises(NotFound):
-            await storage.put_part(key, uploads[2], 2, content)
-    await storage.put_part(key + "-not", neighbour, 1, b"x")  # of another key: still there
+            await storage.put_part(key, uploads[2], 2, [content])
+    await storage.put_part(key + "-not", neighbour, 1, [b"x"])  # of another key: still there
     await storage.abort_parts(key + "-not", neighbour)
     assert proxy.files() == before
 
@@ -70,7 +70,7 @@ async def test_giving_up_where_there_never_was_one(make_proxy: Callable[..., Any
 async def test_other_bytes_than_before_are_told(storage: StorageClient) -> None:
     key = "raw/parts/u/others"
     upload = await storage.begin_parts(key)
-    etag = await storage.put_part(key, upload, 1, FIRST)
+    etag = await storage.put_part(key, upload, 1, [FIRST])
     wrong = '"' + "0" * 32 + '"'
     assert etag != wrong
     with pytest.raises(Conflict):
@@ -126,6 +126,6 @@ async def test_a_part_that_breaks_off_is_not_stored(proxy: Proxy, storage: Stora
     await asyncio.sleep(0.1)
     # It is sent again as it was. A store that writes parts in their place takes no others there.
     content = b"x" * (2 * MIB)
-    etag = await storage.put_part(key, upload, 1, content)
+    etag = await storage.put_part(key, upload, 1, [content])
     await storage.complete_parts(key, upload, [etag])
     assert (await proxy.get(key)).content == content

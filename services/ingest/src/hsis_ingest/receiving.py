@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 MAX_PARTS = 10_000
 """S3's own limit of parts in one upload."""
 MAX_PIECES = 1024
+PARTS_ON_THEIR_WAY = 2
+"""Of one transfer: the object store finishes one while it takes in the next."""
 
 
 def part_size(total: int, stored: int, parts: int, least: int) -> int:
@@ -55,8 +58,8 @@ class Pieces:
         self._pieces = [b"".join(self._pieces)]
         return self._pieces[0]
 
-    def take(self, size: int) -> bytes:
-        """The first `size` bytes, which are then gone; no more than there are."""
+    def take(self, size: int) -> list[bytes]:
+        """The first `size` bytes in pieces, which are then gone; no more than there are."""
         rest, excess = self._pieces, self.size - size
         kept: list[bytes] = []
         while excess > 0:
@@ -67,14 +70,15 @@ class Pieces:
             excess -= len(last)
         self._pieces = kept[::-1]
         self.size -= size
-        return b"".join(rest)
+        return rest
 
 
 class Receiver:
     """Appends to a transfer whose lease is held: `take` bytes, then `end` in any case but a lost
     lease. `close` lets go of what is still on its way.
 
-    What is enough for a part is stored and counts at once; the next part comes in meanwhile.
+    What is enough for a part is stored and counts at once, in the order of the parts; the next
+    ones come in meanwhile.
     `limit` is the most bytes that the transfer may have. LeaseLost where another request has it,
     Conflict where the object store lost what had come.
     """
@@ -100,12 +104,13 @@ class Receiver:
         self._parts_upload = row.parts_upload
         self._etags = list(row.etags)
         self._stored = row.stored
-        # With the part that is on its way.
+        # With the parts that are on their way.
         self._parts, self._sent = len(row.etags), row.stored
         self._noted = row.received
         self._tail = row.tail
         self._buffer = Pieces()
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: deque[asyncio.Task[None]] = deque()
+        self._hashing = asyncio.Lock()
         self._digest: Any | None = digests.take(row.id, row.stored)
         self._digested = row.stored
 
@@ -144,7 +149,7 @@ class Receiver:
             del piece
             # The last part is shorter or equal: it waits for `end`.
             while self._buffer.size > (size := self._part_size()):
-                await self._send(self._buffer.take(size))
+                await self._send(self._buffer.take(size), size)
 
     async def end(self) -> bool:
         """Keep all that came: as the file where that is complete (True), else for the next
@@ -157,43 +162,58 @@ class Receiver:
         return False
 
     async def close(self) -> None:
-        """Let go of a part that is on its way, and keep the hash for the next request."""
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
-            self._sending = None
+        """Let go of the parts that are on their way, and keep the hash for the next request."""
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        self._sending.clear()
         if self._digest is not None and self._digested == self._stored:
             self._digests.keep(self._row.id, self._stored, self._digest)
 
     def _part_size(self) -> int:
         return part_size(self._total, self._sent, self._parts, self._settings.transfer_part_bytes)
 
-    async def _send(self, content: bytes) -> None:
-        """Begin to store a part, once the one before is stored."""
-        await self._wait()
-        self._parts += 1
-        self._sent += len(content)
-        self._sending = asyncio.create_task(self._put(self._parts, content))
-
-    async def _wait(self) -> None:
-        if self._sending is not None:
-            await self._sending
-            self._sending = None
-
-    async def _put(self, number: int, content: bytes) -> None:
+    async def _send(self, content: list[bytes], size: int) -> None:
+        """Begin to store a part, once there is room for it on the way."""
         if self._parts_upload is None:
             self._parts_upload = await self._begin()
-        hashing = asyncio.create_task(self._hash(content))
+        if len(self._sending) == PARTS_ON_THEIR_WAY:
+            await self._sending.popleft()
+        before = self._sending[-1] if self._sending else None
+        self._parts += 1
+        self._sent += size
+        part = self._put(self._parts_upload, self._parts, content, size, before)
+        self._sending.append(asyncio.create_task(part))
+
+    async def _wait(self) -> None:
+        while self._sending:
+            await self._sending.popleft()
+
+    async def _put(
+        self,
+        upload: str,
+        number: int,
+        content: list[bytes],
+        size: int,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        """Store a part; it counts once the one before does."""
+        hashing = asyncio.create_task(self._hash(content, size))
+        lost = False
         try:
-            etag = await self._storage.put_part(self._row.key, self._parts_upload, number, content)
+            etag = await self._storage.put_part(self._row.key, upload, number, content)
         except (NotFound, Conflict):
-            await self._start_over()
+            lost = True
         finally:
             await hashing
-        received = self._stored + len(content)
+        if before is not None:
+            await before
+        if lost:
+            await self._start_over()
+        received = self._stored + size
         async with transaction(self._pool) as db:
             kept = await transfer_repository.note_part(
-                db, self._row.id, self._token, number, len(content), etag, received
+                db, self._row.id, self._token, number, size, etag, received
             )
         if not kept:
             raise LeaseLost
@@ -212,11 +232,12 @@ class Receiver:
             raise LeaseLost
         return begun
 
-    async def _hash(self, content: bytes) -> None:
+    async def _hash(self, content: list[bytes], size: int) -> None:
         if self._digest is not None:
             # First: a thread goes on when its task is cancelled, and then the hash is of no use.
-            self._digested += len(content)
-            await asyncio.to_thread(self._digest.update, content)
+            self._digested += size
+            async with self._hashing:  # who comes first is let in first: the order of the parts
+                await asyncio.to_thread(_update, self._digest, content)
 
     async def _keep_tail(self) -> None:
         if self.received == self._noted:
@@ -241,11 +262,13 @@ class Receiver:
 
     async def _complete(self) -> None:
         if self._parts == 0:
-            await self._hash(self._buffer.all())
-            await self._storage.put(self._row.key, self._buffer.all())
+            content = self._buffer.all()
+            await self._hash([content], len(content))
+            await self._storage.put(self._row.key, content)
         else:
             if self._buffer.size:
-                await self._send(self._buffer.take(self._buffer.size))
+                rest = self._buffer.size
+                await self._send(self._buffer.take(rest), rest)
                 await self._wait()
             await self._complete_parts()
         size = self._row.length
@@ -281,6 +304,11 @@ class Receiver:
                 raise LeaseLost
         if self._parts_upload is not None:
             await self._storage.abort_parts(self._row.key, self._parts_upload)
+
+
+def _update(digest: Any, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        digest.update(piece)
 
 
 async def note_finished(

@@ -102,13 +102,13 @@ class BaseClient:
         **arguments: Any,
     ) -> httpx.Response:
         """The answer, read whole. Idempotent requests, and `repeatable` ones, are tried again when
-        the callee is away.
+        the callee is away, unless the body is an iterator, which could not be sent twice.
 
         Raises the domain error for any status of 400 or more, Unavailable when nothing answered.
         """
         delays: tuple[float | None, ...] = (None,)
         repeatable = repeatable or method in _IDEMPOTENT
-        if repeatable and not hasattr(arguments.get("content"), "__aiter__"):
+        if repeatable and not hasattr(arguments.get("content"), "__anext__"):
             delays = (*RETRY_DELAYS_S, None)
         for delay in delays:
             try:

@@ -154,7 +154,11 @@ class _Sending:
                 if offset > furthest:
                     failures, furthest = 0, offset
                 await self._ingest.send_bytes(
-                    self._transfer or "", offset, self._read(offset, length), token=self._token
+                    self._transfer or "",
+                    offset,
+                    self._read(offset, length),
+                    size=length - offset,
+                    token=self._token,
                 )
             except DomainError as error:
                 if not self._may_pass(error):

@@ -9,6 +9,8 @@ from hsis.clients.base import BaseClient
 from hsis.contracts.blobs import Blob, BlobPage, Part, PartsUpload
 
 CHUNK_BYTES = 256 * 1024
+SENT_BYTES = 512 * 1024
+"""Pieces of a body are joined to so many: less would cost the loop, more the memory."""
 
 
 class StorageClient(BaseClient):
@@ -105,13 +107,17 @@ class StorageClient(BaseClient):
         )
         return PartsUpload.model_validate_json(response.content).upload
 
-    async def put_part(self, key: str, upload: str, number: int, content: bytes) -> str:
-        """Store part `number`, from 1, in ascending order; its entity tag.
+    async def put_part(self, key: str, upload: str, number: int, content: Sequence[bytes]) -> str:
+        """Store part `number`, from 1, in ascending order; its entity tag. `content` is in pieces.
 
         NotFound where the upload is gone, Conflict where other bytes have that number already.
         """
         response = await self._request(
-            "PUT", _path(key), params={"upload": upload, "part": number}, content=content
+            "PUT",
+            _path(key),
+            params={"upload": upload, "part": number},
+            content=_Joined(content),
+            headers={"Content-Length": str(sum(map(len, content)))},
         )
         return Part.model_validate_json(response.content).etag
 
@@ -127,6 +133,25 @@ class StorageClient(BaseClient):
         """Give an upload in parts up, or every one of the key; no error where there is none."""
         query = "?uploads" if upload is None else "?upload=" + quote(upload, safe="")
         await self._request("DELETE", _path(key) + query)
+
+
+class _Joined:
+    """A body of pieces, sent as fewer and longer ones. It can be sent again."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        waiting: list[bytes] = []
+        size = 0
+        for piece in self._pieces:
+            waiting.append(piece)
+            size += len(piece)
+            if size >= SENT_BYTES:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield b"".join(waiting)
 
 
 def _path(key: str) -> str:
