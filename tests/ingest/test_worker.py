@@ -11,6 +11,7 @@ import pytest
 from hsis.contracts.uploads import UploadState
 from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_ingest.convert import Conversion
+from hsis_ingest.duplicates import Duplicates
 from hsis_ingest.errors import LeaseLost
 from hsis_ingest.leases import while_leased
 from hsis_ingest.worker import Worker
@@ -217,6 +218,38 @@ async def test_two_workers_share_the_queue(idle_ingest: Ingest):
     async with replica(idle_ingest), replica(idle_ingest):
         ended = [await idle_ingest.ended(upload) for upload in sent]
     assert {(upload.state, upload.attempts) for upload in ended} == {(UploadState.SUCCEEDED, 1)}
+
+
+async def test_of_two_identical_uploads_at_once_one_keeps_its_originals(
+    idle_ingest: Ingest, monkeypatch
+):
+    resolve, token = Duplicates.resolve, idle_ingest.admin_token
+    both, calls = asyncio.Barrier(2), itertools.count(1)
+
+    async def at_once(self, upload):
+        """The first attempt at either; a later one is that of the upload that waits."""
+        if next(calls) <= 2:
+            await both.wait()
+        return await resolve(self, upload)
+
+    monkeypatch.setattr(Duplicates, "resolve", at_once)
+    async with replica(idle_ingest), replica(idle_ingest):
+        for number in range(3):
+            calls = itertools.count(1)
+            content = content_of(np.full((3, 3, 3), next(NUMBERS)))
+            names = [f"twin-{number}-{letter}" for letter in "ab"]
+            sent = await asyncio.gather(
+                *[idle_ingest.send(COLLECTION, {"a.npy": content}, id=name) for name in names]
+            )
+            ended = [await idle_ingest.ended(upload) for upload in sent]
+            assert [upload.state for upload in ended] == [UploadState.SUCCEEDED] * 2
+            places = [f"raw/{COLLECTION}/{upload.id}/" for upload in ended]
+            [kept] = [key for place in places for key in await idle_ingest.keys(place)]
+            for name in names:
+                item = await idle_ingest.catalog.item(COLLECTION, name, token=token)
+                assert item["assets"]["original-1"]["href"].endswith(f"/blobs/{kept}")
+            told = [upload.duplicate_of for upload in ended]
+            assert told in [[[], names[:1]], [names[1:], []]]
 
 
 async def test_work_ends_with_its_lease():

@@ -1,5 +1,6 @@
 """Uploads whose originals are the same: all SQL of it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -11,9 +12,28 @@ from hsis_ingest.rows import UploadRow
 MAX_FOUND = 1000
 
 
+async def claim(db: asyncpg.Connection, upload: UploadRow) -> bool:
+    """Say that this upload stores its originals for others that have the same; False where one that
+    is just on its way to its item has said so of the same files of the collection."""
+    digest = hashlib.sha256(" ".join(_hashes(upload)).encode()).hexdigest()
+    key = f"hsis:ingest:claim:{upload.collection}/{digest}"
+    await db.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key)
+    claimed = await db.fetchval(
+        "INSERT INTO claimed_originals AS claimed (collection, digest, upload) VALUES ($1, $2, $3)"
+        " ON CONFLICT (collection, digest) DO UPDATE SET upload = EXCLUDED.upload"
+        " WHERE claimed.upload = EXCLUDED.upload OR NOT EXISTS (SELECT 1 FROM uploads"
+        "  WHERE id = claimed.upload AND state IN ('queued', 'converting') AND NOT purge)"
+        " RETURNING true",
+        upload.collection,
+        digest,
+        upload.id,
+    )
+    return claimed is not None
+
+
 async def same_originals(db: asyncpg.Connection, upload: UploadRow) -> list[UploadRow]:
     """The collection's other successful uploads that have just the same SHA-256s, oldest first."""
-    hashes = sorted(file.sha256 or "" for file in upload.files)
+    hashes = _hashes(upload)
     rows = await db.fetch(
         "SELECT id FROM uploads WHERE collection = $1 AND id <> $2 AND state = 'succeeded'"
         " AND NOT unpacked AND id IN (SELECT upload FROM files WHERE sha256 = $3)"
@@ -55,3 +75,7 @@ async def refer(
         "UPDATE files SET stored_as = $3 WHERE upload = $1 AND name = $2",
         [(upload, name, stored_as) for name, stored_as in names.items()],
     )
+
+
+def _hashes(upload: UploadRow) -> list[str]:
+    return sorted(file.sha256 or "" for file in upload.files)

@@ -9,7 +9,7 @@ from hsis.clients.storage import StorageClient
 from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.uploads import OnDuplicate, OriginalItem
-from hsis.errors import Forbidden, NotFound, Unauthenticated
+from hsis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from hsis.service.postgres import transaction
 from hsis_ingest import duplicate_repository as repository
 from hsis_ingest.errors import DuplicateOriginal
@@ -31,8 +31,9 @@ class Duplicates:
         """The upload, which from now on refers to the originals of an earlier item of its
         collection where they are the same; its own copy is removed.
 
-        DuplicateOriginal where the uploader wants no second item of them. Every attempt at a
-        conversion begins with this: what one did not finish, the next one does.
+        DuplicateOriginal where the uploader wants no second item of them, Unavailable while another
+        upload of the same files is on its way. Every attempt at a conversion begins with this: what
+        one did not finish, the next one does.
         """
         if upload.trash_entry is not None:
             return upload
@@ -44,10 +45,18 @@ class Duplicates:
 
     async def _shared(self, upload: UploadRow) -> UploadRow:
         async with transaction(self._pool) as db:
+            claimed = await repository.claim(db, upload)
+        async with transaction(self._pool) as db:  # those that have succeeded by now
             candidates = await repository.same_originals(db, upload)
         found = [other for other in candidates if await made_its_item(self._catalog, other)]
-        if not found:
-            return upload
+        shared = await self._referring(upload, found) if found else upload
+        if shared.originals is None and not claimed:
+            raise Unavailable(
+                "The same files are just being converted; this upload waits for that."
+            )
+        return shared
+
+    async def _referring(self, upload: UploadRow, found: list[UploadRow]) -> UploadRow:
         items = list(dict.fromkeys(other.item for other in found))
         if upload.on_duplicate is OnDuplicate.REFUSE:
             raise DuplicateOriginal(
