@@ -133,7 +133,6 @@ class Conversion:
             rows=self._upload.rows,
             columns=self._upload.columns,
             calibration=self._upload.calibration,
-            matlab_max_bytes=self._settings.matlab_max_bytes,
             matlab_max_ratio=self._settings.matlab_max_ratio,
             max_chunk_bytes=self._settings.max_chunk_bytes,
             max_expansion=self._settings.max_expansion,

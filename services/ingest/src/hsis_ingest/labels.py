@@ -150,7 +150,6 @@ def _options(state: State, request: LabelRequest) -> ReadOptions:
     return ReadOptions(
         axes=request.axes or AXES,
         variable=request.variable,
-        matlab_max_bytes=settings.matlab_max_bytes,
         matlab_max_ratio=settings.matlab_max_ratio,
         max_chunk_bytes=settings.max_chunk_bytes,
         max_expansion=settings.max_expansion,

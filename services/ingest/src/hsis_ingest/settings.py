@@ -102,9 +102,6 @@ class Settings(DatabaseSettings):
     concurrent_scrubs: int = Field(
         default=2, ge=1, description="Checks of what is stored at once, in one process"
     )
-    matlab_max_bytes: int = Field(
-        default=GIB, ge=1, description="A MATLAB variable once decompressed: it is held in memory"
-    )
     matlab_max_ratio: float = Field(
         default=250.0, gt=1, description="Largest ratio of decompressed to compressed bytes"
     )
@@ -115,7 +112,9 @@ class Settings(DatabaseSettings):
         default=1000.0, gt=1, description="Largest ratio of a cube's bytes to its file's"
     )
     hdf5_max_objects: int = Field(
-        default=10_000, ge=1, description="Groups and datasets of an HDF5 file, or of a Zarr store"
+        default=10_000,
+        ge=1,
+        description="Objects of an HDF5 file, variables of a MATLAB file, arrays of a Zarr store",
     )
     hdf5_check_cpu_s: float = Field(
         default=60.0, ge=1, description="Processor time to open an HDF5 file, tried in a child"

@@ -11,7 +11,7 @@ from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.hdf5 import Beside, numeric
 from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
 from hsis_ingest.formats.hdf5_file import Hdf5File
-from hsis_ingest.formats.matlab import Variable, choose
+from hsis_ingest.formats.matlab_variables import Variable, choose
 from hsis_ingest.formats.source import NO_PROPERTIES, ReadOptions
 
 FORMAT = "MATLAB v7.3"

@@ -100,7 +100,6 @@ class ReadOptions:
     variable: str | None = None
     rows: int | None = None
     columns: int | None = None
-    matlab_max_bytes: int = 1024**3
     matlab_max_ratio: float = 250.0
     max_chunk_bytes: int = 128 * 1024**2
     max_expansion: float = 1000.0
