@@ -289,12 +289,17 @@ def test_reflectance_of_a_capture(item: str, tmp_path: Path) -> None:
     """Naming the scene is enough: its header and its references lie beside it."""
     for name, counts in {"leaf": 60, "WHITEREF_leaf": 110, "DARKREF_leaf": 10}.items():
         values = np.full((8, 9, 3), counts, np.uint16)
-        spectral.envi.save_image(str(tmp_path / f"{name}.hdr"), values, ext=".raw")
+        bands = {"wavelength": [500, 600, 700]}
+        spectral.envi.save_image(str(tmp_path / f"{name}.hdr"), values, ext=".raw", metadata=bands)
     sent = ["upload", tmp_path / "leaf.raw", "--collection", COLLECTION, "--wait"]
-    upload = answer(*sent, "--calibration", "reflectance")
-    assert (upload["item"], upload["state"], len(upload["files"])) == ("leaf", "succeeded", 6)
+    sent += ["--calibration", "reflectance", "--white-reflectance"]
+    assert "such as 0.99 or a file" in run(*sent, tmp_path / "none.csv", code=2).stderr
+    assert "0.99 for 99 %" in run(*sent, "99", code=2).stderr
+    (tmp_path / "panel.csv").write_text("400,0.5\n800,0.25\n")
+    upload = answer(*sent, tmp_path / "panel.csv")
+    assert (upload["item"], upload["state"], len(upload["files"])) == ("leaf", "succeeded", 7)
     spectrum = answer("spectrum", COLLECTION, "leaf", 4, 4)
-    assert (spectrum["values"], spectrum["unit"]) == ([0.5, 0.5, 0.5], "1")
+    assert (spectrum["values"], spectrum["unit"]) == ([0.21875, 0.1875, 0.15625], "1")
 
 
 def test_labels(item: str, scene: DemoScene, tmp_path: Path) -> None:

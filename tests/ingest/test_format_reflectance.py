@@ -5,12 +5,14 @@ import pytest
 import spectral
 
 from hsis.contracts.uploads import Calibration
+from hsis.cube.panel_table import PanelTable
 from hsis_ingest.errors import (
     HeaderMismatch,
     MissingReference,
     ReferenceMismatch,
     UnsupportedFormat,
 )
+from hsis_ingest.formats.panels import WhitePanel
 from tests.ingest.files import file_of, opened, whole
 
 BANDS, SAMPLES, LINES = 24, 20, 9
@@ -37,8 +39,9 @@ def saved(folder, name, values, interleave="bil", **fields):
     return [file_of(folder / f"{name}.hdr"), file_of(folder / f"{name}.raw")]
 
 
-def calibrated(*pairs):
-    return opened([file for pair in pairs for file in pair], calibration=Calibration.REFLECTANCE)
+def calibrated(*pairs, **options):
+    files = [file for pair in pairs for file in pair]
+    return opened(files, calibration=Calibration.REFLECTANCE, **options)
 
 
 def expected(scene, white, dark, white_dark=None, ratio=1.0):
@@ -58,6 +61,68 @@ def test_gains_of_each_band_are_applied_before(tmp_path):
     by_hand = expected(SCENE + np.arange(BANDS), WHITE * gains, DARK)
     np.testing.assert_allclose(whole(source), by_hand, rtol=1e-6)
     assert (source.info.scale, source.info.offset) == (1, 0)
+
+
+def panelled(folder, panel, **fields):
+    return calibrated(
+        saved(folder, "leaf", SCENE, **fields),
+        saved(folder, "WHITEREF_leaf", WHITE, **fields),
+        saved(folder, "DARKREF_leaf", DARK, **fields),
+        panel=panel,
+    )
+
+
+def test_a_panel_of_one_number(tmp_path):
+    source = panelled(tmp_path, WhitePanel(0.2))
+    np.testing.assert_allclose(whole(source), expected(SCENE, WHITE, DARK) * 0.2, rtol=1e-6)
+    assert source.properties["hsi:white_reflectance"] == 0.2
+    assert source.properties["processing:lineage"] == (
+        "(scene - dark) / (white - dark) x reflectance of white"
+    )
+
+
+TABLE = PanelTable((399.96, 700.0, 1000.0), (0.9, 0.99, 0.5))
+SAID = [500 + 10 * band for band in range(BANDS)]
+
+
+@pytest.mark.parametrize(
+    ("panel", "header", "wavelengths"),
+    [
+        (WhitePanel(TABLE, "p.csv"), {}, WAVELENGTHS),
+        (WhitePanel(TABLE, "p.csv", None, SAID), {}, WAVELENGTHS),
+        (WhitePanel(TABLE, "p.csv", SAID, None), {}, SAID),
+        (WhitePanel(TABLE, "p.csv", None, SAID), {"wavelength": []}, SAID),
+    ],
+    ids=["of the header", "before a template", "given", "of the template"],
+)
+def test_a_panel_by_wavelength(tmp_path, panel, header, wavelengths):
+    source = panelled(tmp_path, panel, **header)
+    rising = 0.9 + (np.array(wavelengths) - 399.96) / 300.04 * 0.09
+    falling = 0.99 - (np.array(wavelengths) - 700) / 300 * 0.49
+    of_bands = np.where(np.array(wavelengths) < 700, rising, falling)
+    values = expected(SCENE, WHITE, DARK) * of_bands[:, None, None]
+    np.testing.assert_allclose(whole(source), values, rtol=1e-6)
+    np.testing.assert_allclose(source.properties["hsi:white_reflectance"], of_bands, atol=1e-6)
+    assert source.properties["hsi:white_reflectance_file"] == "p.csv"
+
+
+@pytest.mark.parametrize(
+    ("panel", "header", "message"),
+    [
+        (WhitePanel(PanelTable((400, 999), (1, 1)), "p.csv"), {}, "band 24 is at 1000 nm"),
+        (WhitePanel(PanelTable((401, 1000), (1, 1)), "p.csv"), {}, "from 401 to 1000 nm; band 1"),
+        (WhitePanel(TABLE, "p.csv"), {"wavelength": []}, "have no wavelengths"),
+        (WhitePanel(TABLE, "p.csv", [500.0]), {}, "24 bands of the scene have 1 wavelengths"),
+    ],
+)
+def test_a_panel_that_does_not_reach_the_bands(tmp_path, panel, header, message):
+    with pytest.raises(ReferenceMismatch, match=message):
+        panelled(tmp_path, panel, **header)
+
+
+def test_a_panel_without_a_calibration(tmp_path):
+    with pytest.raises(MissingReference, match="say both"):
+        opened(saved(tmp_path, "leaf", SCENE), panel=WhitePanel(0.99))
 
 
 @pytest.mark.parametrize("interleave", ["bil", "bip", "bsq"])

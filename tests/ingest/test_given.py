@@ -209,6 +209,25 @@ async def test_what_cannot_be_is_refused_when_it_is_announced(ingest: Ingest, sa
     assert told in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"white_reflectance": 0.99}, "say both"),
+        ({"white_reflectance": 99, "calibration": "reflectance"}, "0.99 for 99 %"),
+        ({"white_reflectance": "nan", "calibration": "reflectance"}, "above 0 to 1.2"),
+        ({"white_reflectance": "p.csv", "calibration": "reflectance"}, "it has x.hdr"),
+    ],
+)
+async def test_a_panel_that_cannot_be_is_refused_when_it_is_announced(ingest: Ingest, said, told):
+    answer = await ingest.http.post(
+        f"{ingest.url}/uploads",
+        json={"collection": COLLECTION, "files": [{"name": "x.hdr"}], **said},
+        headers={"Authorization": f"Bearer {ingest.admin_token}"},
+    )
+    assert answer.status_code == 400
+    assert told in answer.json()["detail"]
+
+
 def described(said, dtype="int16", located=False, **more):
     info = CubeInfo((3, 4, 5), np.dtype(dtype), **more)
     return describe(info, None, CubeMetadata(**said), CubeMetadata(), located=located)

@@ -51,7 +51,7 @@ async def stored_values(ingest: Ingest, item: str):
     return await (await group.getitem("cube")).getitem(...)
 
 
-def capture(folder, name):
+def capture(folder, name, panel=1.0):
     """A raw scene and its references, one element dead, written by spectral; its reflectance."""
     random = np.random.default_rng(11)
     frames = {
@@ -66,14 +66,20 @@ def capture(folder, name):
             metadata={"tint": 4 if each.startswith("WHITE") else 10},
         )  # fmt: skip
     dark, white = (frames[f"{kind}_{name}"].mean(axis=0) for kind in ("DARKREF", "WHITEREF"))
-    expected = (frames[name] - dark) / (white - dark) * 4 / 10
+    expected = (frames[name] - dark) / (white - dark) * 4 / 10 * panel
     expected[:, 7, 5] = (expected[:, 7, 4] + expected[:, 7, 6]) / 2
     return expected.transpose(2, 0, 1)
 
 
 async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
-    expected = capture(tmp_path, "leaf")
-    ended = await sent_by_tus(idle_ingest, tmp_path, group="leaf", calibration="reflectance")
+    wavelengths = np.linspace(400, 950, SHAPE[2])
+    panel = np.interp(wavelengths, [400, 1000], [0.99, 0.93])
+    expected = capture(tmp_path, "leaf", panel)
+    (tmp_path / "SRT-99.csv").write_text("wavelength (nm),reflectance (%)\n400,99\n1000,93\n")
+    ended = await sent_by_tus(
+        idle_ingest, tmp_path, group="leaf", calibration="reflectance",
+        white_reflectance="SRT-99.csv", metadata=json.dumps({"wavelengths": [*wavelengths]}),
+    )  # fmt: skip
     assert (ended.state, ended.error, ended.item) == (UploadState.SUCCEEDED, None, "leaf")
     stored = await stored_values(idle_ingest, "leaf")
     assert stored.dtype == np.float32
@@ -82,6 +88,8 @@ async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
     assert item["properties"]["hsi:calibration"] == "reflectance"
     assert item["properties"]["hsi:exposure_ratio"] == pytest.approx(0.4)
     assert item["properties"]["hsi:repaired_elements"] == 1
+    assert item["properties"]["hsi:white_reflectance_file"] == "SRT-99.csv"
+    assert item["properties"]["hsi:white_reflectance"] == pytest.approx([*panel], abs=1e-6)
     assert any("/processing/" in url for url in item["stac_extensions"])
     assert item["assets"]["cube"]["unit"] == "1"
     originals = {asset["title"] for asset in item["assets"].values() if "file:checksum" in asset}
@@ -95,14 +103,16 @@ async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
 
 
 async def test_a_zipped_capture_is_one_scene(idle_ingest: Ingest, tmp_path):
-    """The references go with the scene, and the calibration with the archive's upload."""
-    expected = capture(tmp_path, "root")
+    """The references go with the scene, the calibration and its panel with the archive's upload."""
+    expected = capture(tmp_path, "root", 0.5)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
         for path in sorted(tmp_path.iterdir()):
             made.write(path, f"2024/capture/{path.name}")
     files = {"session.zip": archive.getvalue()}
-    sent = await idle_ingest.send(COLLECTION, files, calibration="reflectance")
+    sent = await idle_ingest.send(
+        COLLECTION, files, calibration="reflectance", white_reflectance=0.5
+    )
     async with served(idle_ingest.app(worker_enabled=True)):
         await idle_ingest.ended(sent)
         scene = await idle_ingest.ended(await upload_of(idle_ingest, "DARKREF_root.raw"))

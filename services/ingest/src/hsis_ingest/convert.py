@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -15,14 +15,17 @@ from hsis.cube import layout, writer
 from hsis.cube.band_table import MAX_BYTES
 from hsis.cube.checksums import ChecksumRecorder
 from hsis.cube.layout import CubeInfo
+from hsis.cube.panel_table import parse_panel_table
 from hsis.cube.pyramid import FinishedShard, Pyramid
 from hsis.cube.statistics import CubeStatistics, StatisticsCollector
+from hsis.errors import InvalidInput
 from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.as_it_was import Before
 from hsis_ingest.corrected import acquisition_of
 from hsis_ingest.detect import open_source
-from hsis_ingest.errors import MetadataMismatch, NoValidData
+from hsis_ingest.errors import InputFault, MetadataMismatch, NoValidData, ReferenceMismatch
 from hsis_ingest.formats.blob import BlobSource
+from hsis_ingest.formats.panels import WhitePanel
 from hsis_ingest.formats.source import ReadOptions, Source
 from hsis_ingest.given import Described, describe, gridded, with_table
 from hsis_ingest.regions import Window, plan
@@ -73,10 +76,10 @@ class Conversion:
         files = self._files()
         source: Source | None = None
         try:
-            options = self._options()
-            cube, table = self._without_table(files)
+            given, panel = await loop.run_in_executor(self._executor, self._said, files)
+            cube, options = self._without_tables(files), self._options(panel)
             source = await loop.run_in_executor(self._executor, open_source, cube, options)
-            described = await loop.run_in_executor(self._executor, self._describe, source, table)
+            described = await loop.run_in_executor(self._executor, self._describe, source, given)
             statistics = await self._write_shards(source, described.info)
             described, document = await loop.run_in_executor(
                 self._executor, self._item, source, described, statistics
@@ -96,18 +99,33 @@ class Conversion:
             for file in self._upload.files
         ]
 
-    def _without_table(self, files: list[BlobSource]) -> tuple[list[BlobSource], BlobSource | None]:
-        """The files of the cube, and the list of bands among them where the uploader names one."""
-        name = self._upload.metadata and self._upload.metadata.wavelengths_file
-        table = next((file for file in files if file.name == name), None)
-        if name and table is None:
-            raise MetadataMismatch(f"wavelengths_file is {name!r}; no file of the upload is it.")
-        return [file for file in files if file is not table], table
-
-    def _describe(self, source: Source, table: BlobSource | None) -> Described:
+    def _said(self, files: list[BlobSource]) -> tuple[CubeMetadata, WhitePanel | None]:
+        """What the uploader says of the cube and of its white panel, by files of the upload too."""
         given = self._upload.metadata or CubeMetadata()
+        table = given.wavelengths_file
         if table is not None:
-            given = with_table(given, table.read_at(0, MAX_BYTES + 1), table.name)
+            content = _content(files, table, "wavelengths_file", MetadataMismatch)
+            given = with_table(given, content, table)
+        told = self._upload.white_reflectance
+        if told is None:
+            return given, None
+        own, others = given.wavelengths_nm, self._template.wavelengths_nm
+        if not isinstance(told, str):
+            return given, WhitePanel(told)
+        content = _content(files, told, "white_reflectance", ReferenceMismatch)
+        try:
+            panel = parse_panel_table(content, told)
+        except InvalidInput as error:
+            raise ReferenceMismatch(error.detail) from None
+        return given, WhitePanel(panel, told, own, others)
+
+    def _without_tables(self, files: list[BlobSource]) -> list[BlobSource]:
+        """The files of the cube, without those that the uploader names as tables."""
+        said = self._upload.metadata
+        tables = {said and said.wavelengths_file, self._upload.white_reflectance}
+        return [file for file in files if file.name not in tables]
+
+    def _describe(self, source: Source, given: CubeMetadata) -> Described:
         located = gridded(source.info) or source.outline is not None
         return describe(source.info, source.acquired_at, given, self._template, located=located)
 
@@ -126,13 +144,14 @@ class Conversion:
         item = before.restored(made)
         return dataclasses.replace(described, acquisition=acquisition_of(item, info)), item
 
-    def _options(self) -> ReadOptions:
+    def _options(self, panel: WhitePanel | None) -> ReadOptions:
         return ReadOptions(
             axes=self._upload.axes,
             variable=self._upload.variable,
             rows=self._upload.rows,
             columns=self._upload.columns,
             calibration=self._upload.calibration,
+            panel=panel,
             matlab_max_ratio=self._settings.matlab_max_ratio,
             max_chunk_bytes=self._settings.max_chunk_bytes,
             max_expansion=self._settings.max_expansion,
@@ -231,6 +250,13 @@ class Conversion:
 
     async def _store(self, key: str, content: bytes, content_type: str) -> object:
         return await self._storage.put(key, content, content_type=content_type)
+
+
+def _content(files: Sequence[BlobSource], name: str, field: str, error: type[InputFault]) -> bytes:
+    for file in files:
+        if file.name == name:
+            return file.read_at(0, MAX_BYTES + 1)
+    raise error(f"{field} is {name!r}; no file of the upload is it.")
 
 
 def with_empty_bands(info: CubeInfo, statistics: CubeStatistics) -> CubeInfo:

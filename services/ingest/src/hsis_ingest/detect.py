@@ -34,6 +34,8 @@ def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
 
     Raises an InputFault that says what is wrong and what would be right.
     """
+    if options.panel is not None and options.calibration is Calibration.NONE:
+        raise MissingReference("`white_reflectance` is of calibration = reflectance; say both.")
     kinds = {file.name: kind_of(file) for file in files}
     product = _enmap_product(files, options)
     if product is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.places import geometry_of
-from hsis.contracts.uploads import UploadRequest
+from hsis.contracts.uploads import Calibration, UploadRequest
 from hsis.cube.acquisition import Acquisition
 from hsis.cube.band_table import parse_band_table
 from hsis.cube.gains import gain_of
@@ -163,6 +163,18 @@ def check_table(request: UploadRequest) -> None:
     if table and (table not in names or len(names) == 1):
         raise InvalidInput(
             f"metadata.wavelengths_file is {table!r}; a file of this upload beside the cube's is "
+            f"right: it has {', '.join(names)}."
+        )
+
+
+def check_panel(request: UploadRequest) -> None:
+    """InvalidInput where what the white panel reflects is of no use, or in no announced file."""
+    panel, names = request.white_reflectance, [file.name for file in request.files]
+    if panel is not None and request.calibration is not Calibration.REFLECTANCE:
+        raise InvalidInput("`white_reflectance` is of `calibration` = `reflectance`; say both.")
+    if isinstance(panel, str) and panel not in names:
+        raise InvalidInput(
+            f"white_reflectance is {panel!r}; a number such as 0.99, or a file of this upload, is "
             f"right: it has {', '.join(names)}."
         )
 

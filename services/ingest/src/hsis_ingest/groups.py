@@ -136,6 +136,9 @@ def _merged(found: UploadRow, request: UploadRequest) -> UploadRequest:
         on_duplicate=found.on_duplicate
         if request.on_duplicate is OnDuplicate.SHARE
         else request.on_duplicate,
+        white_reflectance=found.white_reflectance
+        if request.white_reflectance is None
+        else request.white_reflectance,
         metadata=_said(found, request),
     )
 
@@ -159,7 +162,8 @@ async def _change(
         await db.execute(
             "UPDATE uploads SET state = 'receiving', item = $2, named = $3, axes = $4,"
             " variable = $5, rows = $6, columns = $7,"
-            " expires_at = now() + make_interval(secs => $8), calibration = $9, on_duplicate = $10"
+            " expires_at = now() + make_interval(secs => $8), calibration = $9, on_duplicate = $10,"
+            " white_reflectance = $11"
             " WHERE id = $1",
             upload,
             item,
@@ -171,6 +175,7 @@ async def _change(
             ttl_s,
             merged.calibration,
             merged.on_duplicate,
+            None if merged.white_reflectance is None else str(merged.white_reflectance),
         )
     except asyncpg.UniqueViolationError:
         raise repository.item_taken(merged.collection, item) from None

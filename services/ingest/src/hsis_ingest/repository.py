@@ -29,9 +29,10 @@ async def create(
     try:
         await db.execute(
             "INSERT INTO uploads (id, collection, item, axes, variable, rows, columns, expires_at,"
-            " owner, group_name, named, calibration, on_duplicate)"
+            " owner, group_name, named, calibration, on_duplicate,"
+            " white_reflectance)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9, $10, $11,"
-            " $12, $13)",
+            " $12, $13, $14)",
             upload,
             request.collection,
             item,
@@ -45,6 +46,7 @@ async def create(
             request.id is not None,
             request.calibration,
             request.on_duplicate,
+            None if request.white_reflectance is None else str(request.white_reflectance),
         )
     except asyncpg.UniqueViolationError:
         raise item_taken(request.collection, item) from None

@@ -92,6 +92,7 @@ class UploadRow:
     parent: UUID | None = None
     unpacked: bool = False
     scenes: tuple[SceneUpload, ...] = ()
+    white_reflectance: float | str | None = None
 
     @property
     def originals_prefix(self) -> str:
@@ -229,8 +230,16 @@ def upload_of(
         parent=row["parent"],
         unpacked=row["unpacked"],
         scenes=tuple(scene_of(scene) for scene in scenes),
+        white_reflectance=_number_or_name(row["white_reflectance"]),
     )
 
 
 def _metadata(said: str | None) -> CubeMetadata | None:
     return None if said is None else CubeMetadata.model_validate_json(said)
+
+
+def _number_or_name(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

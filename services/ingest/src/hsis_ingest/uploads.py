@@ -19,7 +19,7 @@ from hsis.service.postgres import transaction
 from hsis_ingest import fetch_queue, quotas, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.fetch_queue import FetchedFrom
-from hsis_ingest.given import check_said, check_table
+from hsis_ingest.given import check_panel, check_said, check_table
 from hsis_ingest.leases import while_leased
 from hsis_ingest.rows import StoredFile, UploadRow
 from hsis_ingest.state import State
@@ -45,6 +45,7 @@ async def announce(
         with suppress(NotFound):
             return _announced_before(await visible(state, caller, upload, Role.EDITOR), request)
     check_table(request)
+    check_panel(request)
     item = await require_free_item(state, caller, request)
     holder = quotas.holder_of(upload)
     total = sum(file.size or 0 for file in request.files)

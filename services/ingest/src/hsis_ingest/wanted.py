@@ -21,6 +21,7 @@ FIELDS = (
     "rows",
     "columns",
     "calibration",
+    "white_reflectance",
     "on_duplicate",
 )
 
@@ -69,7 +70,8 @@ def check_request(request: UploadRequest, max_bytes: int) -> None:
 def data_name(request: UploadRequest) -> str:
     """The file that the item is named after: the first that is no header, rather the scene than a
     reference of it."""
-    table = request.metadata and request.metadata.wavelengths_file
-    names = [file.name for file in request.files if file.name != table] or [table or ""]
+    said = [file.name for file in request.files]
+    tables = {request.metadata and request.metadata.wavelengths_file, request.white_reflectance}
+    names = [name for name in said if name not in tables] or said
     data = [name for name in names if not name.lower().endswith(".hdr")] or names
     return next((name for name in data if part_of(name) is Part.SCENE), data[0])

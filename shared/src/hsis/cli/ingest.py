@@ -16,6 +16,7 @@ from hsis.cli.options import (
     TableSide,
     Variable,
     Wait,
+    WhiteReflectance,
 )
 from hsis.cli.output import print_json
 from hsis.cli.said import takes_metadata, told
@@ -38,6 +39,7 @@ def ingest(
     rows: TableSide = None,
     columns: TableSide = None,
     calibration: CalibrationChoice = Calibration.NONE,
+    white_reflectance: WhiteReflectance = None,
     on_duplicate: DuplicateChoice = OnDuplicate.SHARE,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -54,6 +56,7 @@ def ingest(
             rows=rows,
             columns=columns,
             calibration=calibration,
+            white_reflectance=white_reflectance,
             on_duplicate=on_duplicate,
             metadata=said,
         )

@@ -15,6 +15,13 @@ CalibrationChoice = Annotated[
     Calibration,
     typer.Option(help="`reflectance` of a raw scene by its WHITEREF_ and DARKREF_ files."),
 ]
+WhiteReflectance = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the white reference's panel: such as 0.99, or a file with columns wavelength and "
+        "reflectance."
+    ),
+]
 DuplicateChoice = Annotated[
     OnDuplicate,
     typer.Option(help="Where an item of the same files is there: another one, or none."),

@@ -20,6 +20,7 @@ from hsis.cli.options import (
     TableSide,
     Variable,
     Wait,
+    WhiteReflectance,
 )
 from hsis.cli.output import byte_progress, print_json, share_progress
 from hsis.cli.said import takes_metadata, told
@@ -35,6 +36,8 @@ from hsis.contracts.uploads import (
     UploadRequest,
     UploadState,
 )
+from hsis.cube.band_table import MAX_BYTES, is_number
+from hsis.cube.panel_table import parse_panel_table
 from hsis.errors import Conflict, InvalidInput, TooLarge, Unavailable
 
 Files = Annotated[
@@ -55,6 +58,7 @@ def upload(
     rows: TableSide = None,
     columns: TableSide = None,
     calibration: CalibrationChoice = Calibration.NONE,
+    white_reflectance: WhiteReflectance = None,
     on_duplicate: DuplicateChoice = OnDuplicate.SHARE,
     tries: Annotated[
         int, typer.Option(min=1, help="In a row that bring nothing further, before it ends.")
@@ -69,6 +73,7 @@ def upload(
     What breaks off goes on from where it was; so does the same command after it was ended.
     """
     try:
+        panel = _table_of(white_reflectance)
         options = UploadOptions(
             collection=collection,
             axes=axes,
@@ -76,17 +81,20 @@ def upload(
             rows=rows,
             columns=columns,
             calibration=calibration,
+            white_reflectance=panel.name if panel else white_reflectance,
             on_duplicate=on_duplicate,
             metadata=said,
         )
         folder = folder_in(files)
         if folder is not None:
             scenes = scenes_in(folder, item)
+            scenes = [(of, _with(paths, panel)) for of, paths in scenes]
             wanted = [(_request(options, of, paths), paths) for of, paths in scenes]
         else:
             paths = with_companions(files)
             if calibration is Calibration.REFLECTANCE:
                 paths = with_references(paths)
+            paths = _with(paths, panel)
             wanted = [(_request(options, item, paths), paths)]
     except InvalidInput as error:
         fail(error.detail, EXIT_USAGE)
@@ -96,6 +104,27 @@ def upload(
         execute(lambda session: _upload_all(session, wanted, tries, wait=wait, as_json=as_json))
     else:
         execute(lambda session: _upload(session, *wanted[0], tries, wait=wait, as_json=as_json))
+
+
+def _table_of(white_reflectance: str | None) -> Path | None:
+    """The file that the option names, where it is no number."""
+    if white_reflectance is None or is_number(white_reflectance):
+        return None
+    path = Path(white_reflectance)
+    if not path.is_file():
+        raise InvalidInput(
+            f"--white-reflectance {white_reflectance!r:.80}: a number such as 0.99 or a file is "
+            "right."
+        )
+    with path.open("rb") as file:
+        parse_panel_table(file.read(MAX_BYTES + 1), path.name)
+    return path
+
+
+def _with(paths: Sequence[Path], table: Path | None) -> list[Path]:
+    if table is None or table.resolve() in {path.resolve() for path in paths}:
+        return [*paths]
+    return [*paths, table]
 
 
 def _request(options: UploadOptions, item: str | None, paths: Sequence[Path]) -> UploadRequest:

@@ -4,7 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from hsis.contracts.ids import ResourceId
 from hsis.contracts.metadata import CubeMetadata
@@ -54,6 +61,30 @@ class OnDuplicate(StrEnum):
     REFUSE = "refuse"
 
 
+MAX_REFLECTANCE = 1.2
+"""Of a white panel: a bright one reflects more in some directions than an ideal one."""
+
+
+def _panel(given: object) -> object:
+    """A text that is a number, as forms and tus send it, is that number."""
+    try:
+        return float(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
+def _reflected(value: float | str) -> float | str:
+    if isinstance(value, float) and not 0 < value <= MAX_REFLECTANCE:
+        raise ValueError(
+            f"{value:g} is no reflectance of a panel; a number above 0 to {MAX_REFLECTANCE:g} is "
+            "right, such as 0.99 for 99 %"
+        )
+    return value
+
+
+WhiteReflectance = Annotated[float | Filename, BeforeValidator(_panel), AfterValidator(_reflected)]
+
+
 class UploadOptions(BaseModel):
     """Where to store a cube and how to read its files.
 
@@ -74,6 +105,11 @@ class UploadOptions(BaseModel):
         "another item of them and stores them once, `refuse` makes none",
     )
     calibration: Calibration = Calibration.NONE
+    white_reflectance: WhiteReflectance | None = Field(
+        default=None,
+        description="What the panel of the white reference reflects (1 where not said): a number, "
+        "or the name of a file of the upload with columns wavelength and reflectance",
+    )
     metadata: CubeMetadata | None = Field(
         default=None, description="What is known of the cube; it wins over what the files say"
     )

@@ -35,18 +35,10 @@ def parse_band_table(content: bytes, name: str) -> BandTable:
     `good`, in any order among others, with the unit as in `wavelength_nm` or `wavelength (µm)`.
     Without one they come in this order. InvalidInput says which line is wrong.
     """
-    if len(content) > MAX_BYTES:
-        raise InvalidInput(f"{name} has {len(content)} bytes; a list of bands has {MAX_BYTES}.")
-    rows = [
-        (number, _cells(line))
-        for number, line in enumerate(_decode(content).splitlines(), start=1)
-        if line.partition("#")[0].strip()
-    ]
-    if not rows:
-        raise InvalidInput(f"{name} has no line with a wavelength.")
+    rows = rows_of(content, name)
     places, unit = {"wavelength": 0, "fwhm": 1, "good": 2}, None
     width = len(rows[0][1])
-    if not _is_number(rows[0][1][0]):
+    if not is_number(rows[0][1][0]):
         places, unit = _named_columns(rows.pop(0)[1], name)
     elif width > 3:
         raise InvalidInput(
@@ -73,6 +65,29 @@ def parse_band_table(content: bytes, name: str) -> BandTable:
         good_bands=None if good is None else [_flag(cell, name, number) for number, cell in good],
         unit=unit,
     )
+
+
+def rows_of(content: bytes, name: str) -> list[tuple[int, list[str]]]:
+    """The number and the cells of each line that has any; InvalidInput where none has."""
+    if len(content) > MAX_BYTES:
+        raise InvalidInput(f"{name} has {len(content)} bytes; a list of bands has {MAX_BYTES}.")
+    rows = [
+        (number, _cells(line))
+        for number, line in enumerate(_decode(content).splitlines(), start=1)
+        if line.partition("#")[0].strip()
+    ]
+    if not rows:
+        raise InvalidInput(f"{name} has no line with a wavelength.")
+    return rows
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _decode(content: bytes) -> str:
@@ -118,16 +133,8 @@ def _named_columns(cells: list[str], name: str) -> tuple[dict[str, int], str | N
     return places, unit
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _length(text: str, name: str, line: int) -> float:
-    value = float(text) if _is_number(text) else math.nan
+    value = float(text) if is_number(text) else math.nan
     if not (math.isfinite(value) and value > 0):
         raise InvalidInput(f"{name}, line {line}: {text[:40]!r}; a number more than 0 is right.")
     return value

@@ -13,6 +13,7 @@ from hsis.cube import gains
 from hsis_ingest.errors import DecompressionBomb, ReferenceMismatch, UnsupportedFormat
 from hsis_ingest.formats import repair
 from hsis_ingest.formats.envi import EnviSource
+from hsis_ingest.formats.panels import WhitePanel
 from hsis_ingest.formats.source import ReadOptions
 
 FORMAT = "ENVI capture"
@@ -22,8 +23,8 @@ SAME_WAVELENGTH_NM = 0.05
 
 
 class ReflectanceSource:
-    """(scene - dark) / (white - dark of the white), a band and sample of the detector each, as
-    float32; the references are averaged over their lines.
+    """(scene - dark) / (white - dark of the white) x reflectance of the white panel, a band and
+    sample of the detector each, as float32; the references are averaged over their lines.
 
     Where the headers say exposure times, both sides are those of one unit of time. Without a dark
     reference of its own the white one has the scene's. Nodata is NaN.
@@ -48,12 +49,15 @@ class ReflectanceSource:
         if white_dark is not None:
             _check_same_exposure(white, white_dark)
         ratio = _exposure_ratio(scene, white)
+        told = options.panel
+        panel = np.ones(scene.info.bands) if told is None else told.of_bands(scene.info)
         self._scene = scene
         self._dark = _mean(dark)
         under_white = self._dark if white_dark is None else _mean(white_dark)
         bright = _mean(white) - under_white
         with np.errstate(all="ignore"):  # an exposure may be absurd
             self._span = bright if ratio is None else bright / ratio[:, None]
+            self._span = self._span / panel[:, None]
         dead = ~(np.isfinite(self._span) & np.isfinite(self._dark) & (self._span > 0))
         _check_bright(dead, white, dark)
         self._span[dead] = np.nan
@@ -66,12 +70,13 @@ class ReflectanceSource:
         )  # fmt: skip
         self.properties: Mapping[str, Any] = {
             "processing:level": "L2",
-            "processing:lineage": _lineage(white_dark is not None, ratio),
+            "processing:lineage": _lineage(white_dark is not None, ratio, told),
             "hsi:calibration": Calibration.REFLECTANCE.value,
             "hsi:calibration_files": [frame.data_name for frame in frames],
             "hsi:repaired_elements": self._repairs.count,
             "hsi:lost_elements": self._repairs.lost,
             **_told(ratio),
+            **({} if told is None else told.told(panel)),
         }
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
@@ -196,10 +201,11 @@ def _check_bright(dead: NDArray[np.bool_], white: EnviSource, dark: EnviSource) 
         )
 
 
-def _lineage(own_dark: bool, ratio: NDArray[np.float64] | None) -> str:
+def _lineage(own_dark: bool, ratio: NDArray[np.float64] | None, panel: WhitePanel | None) -> str:
     under = "dark of white" if own_dark else "dark"
     exposures = "" if ratio is None else " x exposure of white / exposure of scene"
-    return f"(scene - dark) / (white - {under}){exposures}"
+    reflected = "" if panel is None else " x reflectance of white"
+    return f"(scene - dark) / (white - {under}){exposures}{reflected}"
 
 
 def _told(ratio: NDArray[np.float64] | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hsis.contracts.uploads import Calibration
 from hsis.cube.layout import ZARR_DTYPES, CubeInfo
 from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
+from hsis_ingest.formats.panels import WhitePanel
 
 Span = tuple[int, int]
 """Offset and length in bytes."""
@@ -105,6 +106,7 @@ class ReadOptions:
     max_expansion: float = 1000.0
     hdf5_max_objects: int = 10_000
     calibration: Calibration = Calibration.NONE
+    panel: WhitePanel | None = None
     hdf5_check_cpu_s: float | None = None
     hdf5_check_memory_bytes: int = 2 * 1024**3
     tiff_max_images: int = 10_000

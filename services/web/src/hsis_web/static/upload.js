@@ -33,6 +33,11 @@ function requestBody(files) {
   for (const field of ["id", "axes", "variable", "calibration"]) if ($(field).value) body[field] = $(field).value;
   const said = changedMetadata($("said"));
   const [table] = $("wavelengths-file").files;
+  if (body.calibration) {
+    const [certificate] = $("white-file").files;
+    if (certificate) body.white_reflectance = certificate.name;
+    else if ($("white-reflectance").value) body.white_reflectance = Number($("white-reflectance").value);
+  }
   if (table) said.wavelengths_file = table.name;
   if (Object.keys(said).length) body.metadata = said;
   for (const field of ["rows", "columns"]) if ($(field).value) body[field] = Number($(field).value);
@@ -183,7 +188,9 @@ $("upload").addEventListener("submit", async (event) => {
   $("start").disabled = true;
   $("cancel").hidden = false;
   try {
-    const [files, folder, tables] = ["files", "folder", "wavelengths-file"].map((name) => [...$(name).files]);
+    const [files, folder, bands, panel] = ["files", "folder", "wavelengths-file", "white-file"]
+      .map((name) => [...$(name).files]);
+    const tables = $("calibration").value ? [...bands, ...panel] : bands;
     if (files.length && folder.length) throw new Error("Choose files of one cube, or a folder; not both.");
     if (!files.length && !folder.length) throw new Error("Choose the files of a cube, or a folder.");
     await (folder.length ? sendFolder(folder, tables) : sendCube([...files, ...tables]));
@@ -194,5 +201,9 @@ $("upload").addEventListener("submit", async (event) => {
     $("cancel").hidden = true;
   }
 });
+
+const showPanel = () => { $("panel").hidden = !$("calibration").value; };
+$("calibration").addEventListener("change", showPanel);
+showPanel(); // a browser may keep what was chosen before
 
 $("cancel").addEventListener("click", () => cancelling?.abort());
