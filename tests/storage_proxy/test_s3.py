@@ -1,5 +1,6 @@
 """S3 servers that answer ranges in other ways, that are away, and buckets at start."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from hsis_embedded.object_store import ObjectStore
 from hsis_embedded.readiness import free_port
 from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.errors import RangeNotSatisfiable
+from hsis_storage_proxy.hot import HotReads
+from hsis_storage_proxy.objects import PIECE_BYTES
 from hsis_storage_proxy.ranges import WantedRange
 from hsis_storage_proxy.reading import Content, read
 from hsis_storage_proxy.s3 import open_s3
@@ -67,7 +70,7 @@ def settings_for(store: ObjectStore, bucket: str, **more: Any) -> Settings:
 
 async def slice_of(store: BlobStore, wanted: WantedRange | None) -> bytes:
     """What a reader of the range gets."""
-    answer = await read(store, KEY, Conditions(), (wanted,) if wanted else ())
+    answer = await read(store, KEY, Conditions(), (wanted,) if wanted else (), fresh=True)
     assert isinstance(answer, Content)
     try:
         content = b"".join([piece async for piece in answer.opened.pieces()])
@@ -124,6 +127,24 @@ async def test_every_read_of_a_blob_is_one_request_to_the_same_url(
         assert len(set(asked)) == 1
     else:  # refused ones are asked for again, and signed anew the next time
         assert asked[1::2] == ["signed by its headers"] * 3
+
+
+async def test_a_small_read_that_comes_again_asks_nothing(
+    object_store: ObjectStore, serve: Callable[..., Any]
+) -> None:
+    app = answering(object_store, "as it is")
+    more = {"s3_endpoint_url": await serve(app)}
+    async with open_s3(settings_for(object_store, "unused", **more)) as client:
+        store = BlobStore(client, fresh_bucket(), HotReads(64 << 20, 60.0))
+        await store.make_bucket()
+        await store.put(KEY, CONTENT, "a/b")
+        app.state.asked.clear()
+        for start, length, asked in ((0, 4096, 1), (PIECE_BYTES, PIECE_BYTES + 1, 3)):
+            for _ in range(2):
+                opened = await store.open_hot(KEY, WantedRange(start, start + length - 1))
+                assert await opened.whole() == CONTENT[start : start + length]
+                assert opened.blob.size == len(CONTENT)
+            assert len(app.state.asked) == asked
 
 
 async def test_a_small_answer_that_breaks_off_is_told_by_its_status(
@@ -185,12 +206,11 @@ async def test_an_object_store_that_is_away(object_store: ObjectStore) -> None:
     for settings in (away, wrong):
         async with open_s3(settings) as client:
             store = BlobStore(client, "none")
-            for attempt in (store.ping, store.make_bucket):
-                with pytest.raises(Unavailable):
-                    await attempt()
-            for about_key in (store.head, store.delete, store.open):
-                with pytest.raises(Unavailable):
-                    await about_key(KEY)
+            attempts = (store.ping(), store.make_bucket())
+            about_key = (store.head(KEY), store.delete(KEY), store.open(KEY))
+            # At once: each tries again a few times.
+            ends = await asyncio.gather(*attempts, *about_key, return_exceptions=True)
+            assert [type(end) for end in ends] == [Unavailable] * 5
 
 
 async def test_a_body_that_breaks_off(object_store: ObjectStore, serve: Callable[..., Any]) -> None:

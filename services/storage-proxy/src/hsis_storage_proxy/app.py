@@ -14,6 +14,7 @@ from hsis.service.app import RETRY_AFTER_S, create_service_app
 from hsis.service.http import open_http
 from hsis_storage_proxy import parts
 from hsis_storage_proxy.errors import PROBLEMS, RangeNotSatisfiable, TooManyRequests
+from hsis_storage_proxy.hot import HotReads
 from hsis_storage_proxy.limits import ClientLimits
 from hsis_storage_proxy.places import KeyTurns, UploadPlaces
 from hsis_storage_proxy.routes import router
@@ -34,7 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             # Without authentication of its own: catalog answers what the caller may see.
             http = await stack.enter_async_context(open_http(chosen))
-            store = BlobStore(await stack.enter_async_context(open_s3(chosen)), chosen.s3_bucket)
+            s3 = await stack.enter_async_context(open_s3(chosen))
+            store = BlobStore(s3, chosen.s3_bucket, HotReads(chosen.hot_bytes, chosen.hot_s))
             await store.make_bucket()
             access = CollectionAccess(
                 CatalogClient(http, chosen.catalog_url), chosen.access_cache_s

@@ -38,9 +38,31 @@ class OpenBlob:
             if piece:
                 yield piece
 
+    async def whole(self) -> bytes:
+        """All bytes of `span`, after which it is closed."""
+        try:
+            return b"".join([piece async for piece in self.pieces()])
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Give the connection back, or drop it where bytes are still to come."""
         self._body.close()
+
+
+class BodyInMemory:
+    """A body that is here already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = memoryview(content)
+
+    async def read(self, most: int) -> bytes:
+        """The next bytes, `most` at most; none at the end."""
+        piece, self._content = self._content[:most], self._content[most:]
+        return bytes(piece)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 def blob_of(key: str, answer: dict[str, Any], size: int) -> Blob:

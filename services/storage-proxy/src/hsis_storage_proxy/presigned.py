@@ -1,4 +1,4 @@
-"""GET of objects by presigned URLs: what a read costs without botocore's share of it.
+"""GET and HEAD of objects by presigned URLs: what a read costs without botocore's share of it.
 
 Building, signing and parsing one request takes botocore about as long as the object store takes to
 answer it. A presigned URL is signed once and then good for every range of the object.
@@ -58,7 +58,9 @@ class PresignedReads:
         self._s3 = s3
         self._http = http
         # By the clock that the server compares with: it goes on while this machine sleeps.
-        self._urls: TTLCache[tuple[str, str], URL] = TTLCache(MAX_URLS, REUSED_FOR_S, time.time)
+        self._urls: TTLCache[tuple[str, str, str], URL] = TTLCache(
+            MAX_URLS, REUSED_FOR_S, time.time
+        )
 
     async def get(self, bucket: str, key: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
         """What botocore's `get_object` would answer, where S3 has the bytes and sends them.
@@ -67,25 +69,15 @@ class PresignedReads:
         again, and to tell what is wrong. NotFound where S3 says so; TimeoutError where the server
         is silent.
         """
-        url = await self._url(bucket, key)
-        try:
-            answer = await self._http.get(url, headers=headers, allow_redirects=False)
-        except TimeoutError:
-            raise
-        except aiohttp.ClientError:
+        answer = await self._asked("get_object", bucket, key, headers)
+        if answer is None:
             return None
-        whole = answer.content_length is not None and "ETag" in answer.headers
-        if answer.status in {200, 206} and whole:
-            return {
-                "ETag": answer.headers["ETag"],
-                "LastModified": _time(answer.headers.get("Last-Modified")),
-                "ContentType": answer.headers.get("Content-Type"),
-                "ContentLength": answer.content_length,
-                "Metadata": {SHA256: answer.headers.get(f"x-amz-meta-{SHA256}")},
+        if answer.status in {200, 206} and _tells_all(answer):
+            return _told(answer) | {
                 "ContentRange": answer.headers.get("Content-Range"),
                 "Body": _Body(answer),
             }
-        self._urls.pop((bucket, key), None)
+        self._urls.pop(("get_object", bucket, key), None)
         try:
             if answer.status == 404 and _NO_SUCH_KEY in await _beginning(answer):
                 raise NotFound(f"There is no blob {key!r}.")
@@ -93,14 +85,50 @@ class PresignedReads:
             answer.close()
         return None
 
-    async def _url(self, bucket: str, key: str) -> URL:
-        url = self._urls.get((bucket, key))
+    async def head(self, bucket: str, key: str) -> dict[str, Any] | None:
+        """What botocore's `head_object` would answer; else None, NotFound, TimeoutError as `get`
+        has them."""
+        answer = await self._asked("head_object", bucket, key, {})
+        if answer is None:
+            return None
+        answer.close()
+        if answer.status == 200 and _tells_all(answer):
+            return _told(answer)
+        self._urls.pop(("head_object", bucket, key), None)
+        if answer.status == 404:
+            raise NotFound(f"There is no blob {key!r}.")
+        return None
+
+    async def _asked(
+        self, operation: str, bucket: str, key: str, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse | None:
+        url = self._urls.get((operation, bucket, key))
         if url is None:
             signed = await self._s3.generate_presigned_url(
-                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=LIFETIME_S
+                operation, Params={"Bucket": bucket, "Key": key}, ExpiresIn=LIFETIME_S
             )
-            url = self._urls[bucket, key] = URL(signed, encoded=True)
-        return url
+            url = self._urls[operation, bucket, key] = URL(signed, encoded=True)
+        method = "HEAD" if operation == "head_object" else "GET"
+        try:
+            return await self._http.request(method, url, headers=headers, allow_redirects=False)
+        except TimeoutError:
+            raise
+        except aiohttp.ClientError:
+            return None
+
+
+def _tells_all(answer: aiohttp.ClientResponse) -> bool:
+    return answer.content_length is not None and "ETag" in answer.headers
+
+
+def _told(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    return {
+        "ETag": answer.headers["ETag"],
+        "LastModified": _time(answer.headers.get("Last-Modified")),
+        "ContentType": answer.headers.get("Content-Type"),
+        "ContentLength": answer.content_length,
+        "Metadata": {SHA256: answer.headers.get(f"x-amz-meta-{SHA256}")},
+    }
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

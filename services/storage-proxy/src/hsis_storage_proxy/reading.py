@@ -31,15 +31,24 @@ class Content:
 
 
 async def read(
-    store: BlobStore, key: str, conditions: Conditions, wanted: Sequence[WantedRange]
+    store: BlobStore,
+    key: str,
+    conditions: Conditions,
+    wanted: Sequence[WantedRange],
+    *,
+    fresh: bool,
 ) -> NotModified | Content | OpenRanges:
     """What to answer. NotFound, PreconditionFailed, RangeNotSatisfiable as they apply.
+
+    `fresh` where what was read a moment ago will not do.
 
     One request to S3 where that is enough. Where the size or the entity tag is needed first, the
     bytes are of the very blob that was looked at.
     """
     if not conditions and (not wanted or (len(wanted) == 1 and wanted[0].forwardable)):
-        return Content(await store.open(key, wanted[0] if wanted else None), bool(wanted))
+        one = wanted[0] if wanted else None
+        opened = await (store.open(key, one) if fresh else store.open_hot(key, one))
+        return Content(opened, partial=bool(wanted))
     for _ in range(ATTEMPTS):
         blob = await store.head(key)
         if conditions.not_modified(blob):

@@ -93,7 +93,9 @@ async def get_blob(request: Request, key: str) -> Response:
         return await _elsewhere(request, state, key)
     header = ",".join(request.headers.getlist("Range"))
     wanted = parse_ranges(header, state.settings.max_ranges)
-    answer = await read(state.store, key, Conditions.of(request.headers), wanted)
+    # A service decides by what it reads, so it must be what every replica has written.
+    fresh = (caller is not None and caller.is_service) or _wants_fresh(request)
+    answer = await read(state.store, key, Conditions.of(request.headers), wanted, fresh=fresh)
     if isinstance(answer, NotModified):
         return not_modified_response(answer.blob)
     digest = wants_sha256(request.headers.get("Want-Content-Digest"))
@@ -167,6 +169,10 @@ async def delete_blob(request: Request, state: AppState, caller: OptionalCaller,
     await require_write(state.access, caller, key)
     async with _change(request, state, key):
         await state.store.delete(key)
+
+
+def _wants_fresh(request: Request) -> bool:
+    return "no-cache" in request.headers.get("Cache-Control", "").lower()
 
 
 async def _elsewhere(request: Request, state: State, key: str) -> Response:

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hsis.errors import Conflict, NotFound, Unavailable
@@ -35,6 +36,12 @@ class S3:
     outward: Any | None
 
 
+@cache
+def _session() -> AioSession:
+    """One a process: each reads the descriptions of all of AWS anew, which takes 0.3 s."""
+    return get_session()
+
+
 @asynccontextmanager
 async def open_s3(settings: Settings) -> AsyncIterator[S3]:
     """An S3 server with the settings' credentials and nothing of the environment's."""
@@ -54,7 +61,7 @@ async def open_s3(settings: Settings) -> AsyncIterator[S3]:
     )
 
     def client(endpoint_url: str) -> Any:
-        return get_session().create_client(
+        return _session().create_client(
             "s3",
             endpoint_url=endpoint_url,
             region_name=settings.s3_region,

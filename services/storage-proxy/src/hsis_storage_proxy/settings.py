@@ -51,6 +51,15 @@ class Settings(ServiceSettings):
         default=60.0, gt=0, description="Longest silence of a client that sends a body"
     )
 
+    hot_bytes: int = Field(
+        default=64 * MIB, ge=0, description="Memory for small reads that may come again; 0 for none"
+    )
+    hot_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=60,
+        description="How old such a read may be, and so what another replica has replaced",
+    )
     reader_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest time in which a client takes nothing of an answer"
     )

@@ -1,13 +1,22 @@
 """Blobs in the bucket: single requests to S3 and what they mean."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
 from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_storage_proxy.errors import RangeNotSatisfiable
-from hsis_storage_proxy.objects import OpenBlob, blob_of, metadata_of, quoted
+from hsis_storage_proxy.hot import HotRead, HotReads
+from hsis_storage_proxy.objects import (
+    PIECE_BYTES,
+    BodyInMemory,
+    OpenBlob,
+    blob_of,
+    metadata_of,
+    quoted,
+)
 from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range
 from hsis_storage_proxy.s3 import S3, error_code, error_status, parts_translated, translated
 
@@ -17,14 +26,18 @@ LAST = "\U0010ffff"
 
 
 class BlobStore:
-    """The bucket, by key. Every method raises Unavailable when S3 does not answer."""
+    """The bucket, by key. Every method raises Unavailable when S3 does not answer.
 
-    def __init__(self, s3: S3, bucket: str) -> None:
+    `hot` keeps small reads for `open_hot`; none by default.
+    """
+
+    def __init__(self, s3: S3, bucket: str, hot: HotReads | None = None) -> None:
         self._client = s3.api
         self._reads = s3.reads
         self._parts = s3.parts
         self._outward = s3.outward
         self._bucket = bucket
+        self._hot = HotReads(0, 0) if hot is None else hot
 
     async def make_bucket(self) -> None:
         """Make the bucket where there is none; harmless when others do so at the same time."""
@@ -54,7 +67,9 @@ class BlobStore:
     async def head(self, key: str) -> Blob:
         """What is known of a blob; NotFound when there is none."""
         with translated(key):
-            answer = await self._client.head_object(Bucket=self._bucket, Key=key)
+            answer = await self._reads.head(self._bucket, key)
+            if answer is None:
+                answer = await self._client.head_object(Bucket=self._bucket, Key=key)
         return blob_of(key, answer, int(answer["ContentLength"]))
 
     async def find(self, key: str) -> Blob | None:
@@ -95,6 +110,27 @@ class BlobStore:
             blob_of(key, answer, size), span_or_none, span_or_none.start, answer["Body"]
         )
 
+    async def open_hot(self, key: str, wanted: WantedRange | None = None) -> OpenBlob:
+        """The same, or what a small read of the same bytes brought a moment ago."""
+        found = self._hot.find(key, wanted)
+        if found is None:
+            begun = self._hot.begin(key)
+            opened = await self.open(key, wanted)
+            if opened.span.length > PIECE_BYTES or not self._hot.fits(opened.span.length):
+                return opened
+            found = HotRead(opened.blob, opened.span, await opened.whole())
+            self._hot.keep(wanted, found, begun)
+        return OpenBlob(found.blob, found.span, 0, BodyInMemory(found.content))
+
+    @contextmanager
+    def _changed(self, key: str) -> Iterator[None]:
+        """Forgets what was read of a blob once it is changed, or may be."""
+        try:
+            with translated(key):
+                yield
+        finally:
+            self._hot.forget(key)
+
     @property
     def redirects(self) -> bool:
         """Whether the object store has an address for readers."""
@@ -114,7 +150,7 @@ class BlobStore:
         self, key: str, content: bytes, content_type: str, sha256: str | None = None
     ) -> Blob:
         """Store a blob in one request, replacing any before. `sha256` is kept with it."""
-        with translated(key):
+        with self._changed(key):
             answer = await self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
@@ -146,7 +182,7 @@ class BlobStore:
     async def delete(self, key: str) -> None:
         """Remove a blob; no error when there is none."""
         try:
-            with translated(key):
+            with self._changed(key):
                 await self._client.delete_object(Bucket=self._bucket, Key=key)
         except NotFound:
             return
@@ -200,11 +236,15 @@ class BlobStore:
             after = page.next
 
     async def _delete_all(self, keys: list[str]) -> None:
-        with translated(keys[0]):
-            answer = await self._client.delete_objects(
-                Bucket=self._bucket,
-                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
-            )
+        try:
+            with translated(keys[0]):
+                answer = await self._client.delete_objects(
+                    Bucket=self._bucket,
+                    Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+                )
+        finally:
+            for key in keys:
+                self._hot.forget(key)
         failed = answer.get("Errors", [])
         if failed:
             raise Unavailable(
@@ -248,7 +288,7 @@ class BlobStore:
         """Make the blob of the parts; only now is it visible. NotFound where the upload is gone,
         Conflict where the parts are others than these, or too small."""
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, start=1)]
-        with translated(key), parts_translated(key):
+        with self._changed(key), parts_translated(key):
             await self._client.complete_multipart_upload(
                 Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
             )
