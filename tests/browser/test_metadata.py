@@ -49,3 +49,42 @@ async def test_metadata_are_given_and_corrected(
     await expect(metadata).not_to_contain_text("lab:operator")
     await page.get_by_role("button", name="Edit metadata").click()
     await expect(page.get_by_label("Last corrections")).to_contain_text("admin: ")
+
+
+async def test_what_did_not_fit_is_corrected_without_sending_the_files_again(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "stone.npy", np.arange(24, dtype=np.uint16).reshape(2, 4, 3))
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    await log_in(page, embedded, "/upload")
+    await page.get_by_label("Files of one cube").set_input_files(tmp_path / "stone.npy")
+    await page.get_by_label("Collection").fill("browser-metadata")
+    await page.get_by_text("What the files do not say").click()
+    await page.get_by_label("Unit").fill("DN")
+    await page.get_by_label("No data").fill("-1")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    again = page.get_by_role("form", name="Other metadata")
+    await expect(page.locator("#upload-error")).to_contain_text("`nodata`")
+    # What the message names comes first, filled with what was said.
+    await expect(again.get_by_label("No data")).to_have_value("-1")
+    await expect(again.get_by_label("Unit")).to_be_hidden()
+    await again.get_by_label("No data").fill("0")
+    await again.get_by_text("Everything else that is said").click()
+    await expect(again.get_by_label("Unit")).to_have_value("DN")
+    await again.get_by_label("Wavelengths (nm)").fill("500, 600")
+    await again.get_by_role("button", name="Convert again").click()
+    await expect(page.locator("#upload-error")).to_contain_text("`wavelengths`")
+    await expect(again.get_by_label("No data")).to_have_value("0")
+    await again.get_by_label("Wavelengths (nm)").fill("500, 600, none")
+    await again.get_by_role("button", name="Convert again").click()
+    await expect(again).to_contain_text("500, 600, none cannot be read")
+    await again.get_by_label("Wavelengths (nm)").fill("500, 600, 700")
+    before = len(sent)
+    await again.get_by_role("button", name="Convert again").click()
+    await page.get_by_role("link", name="Open the cube").click()
+    metadata = page.locator("#metadata")
+    await expect(metadata).to_contain_text("UnitDN")
+    await expect(metadata).to_contain_text("Last wavelength (µm)0.7")
+    changing = [call for call in sent[before:] if not call.startswith("GET ")]
+    assert [call.rpartition("/")[2] for call in changing] == ["retry"]

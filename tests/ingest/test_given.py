@@ -126,6 +126,23 @@ async def test_metadata_that_do_not_fit_keep_the_files_for_another_try(ingest: I
     assert item["properties"]["hsi:wavelength_min"] == 0.45
 
 
+async def test_a_list_of_bands_that_does_not_fit_is_replaced_by_what_is_given(ingest: Ingest):
+    files = {"long.npy": npy(), "bands.csv": b"wavelength,fwhm\n450,5\n550,5\n"}
+    said = {"wavelengths_file": "bands.csv", "unit": "DN"}
+    upload = await ingest.ended(await ingest.send(COLLECTION, files, metadata=said))
+    assert upload.error.slug == "metadata-mismatch"
+    for metadata, told in (({"unit": "DN"}, "2 values"), ({"wavelengths": [1, 2, 3]}, None)):
+        right = CubeMetadata(**metadata, wavelength_unit="um")
+        again = await ingest.client.retry(upload.id, right, token=ingest.admin_token)
+        upload = await ingest.ended(again)
+        assert (upload.error is None) if told is None else (told in upload.error.detail)
+    item = await ingest.catalog.item(COLLECTION, "long", token=ingest.admin_token)
+    bands = item["assets"]["cube"]["bands"]
+    assert [band["eo:center_wavelength"] for band in bands] == [1, 2, 3]
+    assert "eo:full_width_half_max" not in bands[0]
+    assert {"original-1", "original-2"} <= set(item["assets"])
+
+
 async def test_a_template_says_what_neither_file_nor_uploader_say(ingest: Ingest):
     token = ingest.admin_token
     await ingest.send("templated", {"a.npy": npy()}, id="first")  # makes the collection

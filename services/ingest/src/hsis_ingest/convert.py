@@ -103,7 +103,7 @@ class Conversion:
         """What the uploader says of the cube and of its white panel, by files of the upload too."""
         given = self._upload.metadata or CubeMetadata()
         table = given.wavelengths_file
-        if table is not None:
+        if table is not None and given.wavelengths is None:
             content = _content(files, table, "wavelengths_file", MetadataMismatch)
             given = with_table(given, content, table)
         told = self._upload.white_reflectance

@@ -179,6 +179,14 @@ def check_panel(request: UploadRequest) -> None:
         )
 
 
+def with_earlier_table(said: CubeMetadata, before: CubeMetadata | None) -> CubeMetadata:
+    """What is said at another try: a list of bands among the files stays one, and no file of the
+    cube. Wavelengths that are given outright now count in its place."""
+    if said.wavelengths_file is not None or before is None or before.wavelengths_file is None:
+        return said
+    return said.model_copy(update={"wavelengths_file": before.wavelengths_file})
+
+
 def footprint_of(known: Acquisition) -> Footprint | None:
     """Where a user says that the cube lies."""
     if known.geometry is None or known.bbox is None:

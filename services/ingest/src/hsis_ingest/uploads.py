@@ -19,7 +19,7 @@ from hsis.service.postgres import transaction
 from hsis_ingest import fetch_queue, quotas, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.fetch_queue import FetchedFrom
-from hsis_ingest.given import check_panel, check_said, check_table
+from hsis_ingest.given import check_panel, check_said, check_table, with_earlier_table
 from hsis_ingest.leases import while_leased
 from hsis_ingest.rows import StoredFile, UploadRow
 from hsis_ingest.state import State
@@ -163,6 +163,9 @@ async def retry(state: State, upload: UUID, metadata: CubeMetadata | None = None
     """
     check_said(metadata)
     async with transaction(state.pool) as db:
+        if metadata is not None:
+            before = (await repository.find(db, upload)).metadata
+            metadata = with_earlier_table(metadata, before)
         await repository.note_metadata(db, upload, metadata)
         await repository.requeue(db, upload)
         found = await repository.find(db, upload)

@@ -38,12 +38,25 @@ function jsonOrText(text) {
   }
 }
 
+/** A name a band, with commas between them. */
+const names = (text) => text.split(",").map((name) => name.trim()).filter(Boolean);
+
+/** 1 or 0 a band, or true or false. */
+function flags(text) {
+  return text.split(/[\s,;]+/).filter(Boolean).map((word) => {
+    if (!["0", "1", "false", "true"].includes(word)) throw new RangeError(word);
+    return word === "1" || word === "true";
+  });
+}
+
 const joined = (values) => values.join(", ");
+const digits = (values) => values.map(Number).join(", ");
 const lines = (object) =>
   Object.entries(object).map(([name, value]) => `${name} = ${typeof value === "string" ? value : JSON.stringify(value)}`).join("\n");
 const same = (value) => String(value);
 
-/** `wide` fields are lists or lines; `read` makes the value of a text, `show` the text of a value. */
+/** `wide` fields are lists or lines; `read` makes the value of a text, `show` the text of a value.
+ * Some are only for an `upload`, only to `correct` a stored cube, or only to `retry` a conversion. */
 const FIELDS = [
   { name: "unit", label: "Unit", hint: "of stored × scale + offset" },
   { name: "scale", label: "Scale", read: oneOrEach, hint: "a number, or one a band" },
@@ -56,14 +69,28 @@ const FIELDS = [
   { name: "place", label: "Place", read: place, show: JSON.stringify, hint: "lon, lat or west, south, east, north" },
   { name: "wavelengths", label: "Wavelengths (nm)", read: list, show: joined, wide: true, correct: true },
   { name: "fwhm", label: "Widths (nm)", read: list, show: joined, wide: true, correct: true },
+  { name: "good_bands", label: "Good bands", read: flags, show: digits, wide: true, retry: true, hint: "1 or 0 a band" },
+  { name: "band_names", label: "Names of the bands", read: names, show: joined, wide: true, retry: true },
   { name: "properties", label: "Further properties", read: properties, show: lines, wide: true, hint: "name = value" },
 ];
 
 /** Controls for an upload (`correct` false) or for a stored cube, with what is known of it. */
 export function metadataFields(correct, known = {}) {
-  const wanted = FIELDS.filter((field) => (correct ? !field.upload : !field.correct));
-  return wanted.map(({ name, label, hint, wide, show = same }) => {
-    const id = `metadata-${name}`;
+  return controls(FIELDS.filter((field) => !field.retry && (correct ? !field.upload : !field.correct)), known, "metadata");
+}
+
+/** Controls for what was said of a cube, which did not fit: those of the `named` fields, and the others. */
+export function retryFields(named, said, prefix) {
+  const isNamed = ({ name }) => named.includes(name) || (name === "wavelengths" && said.wavelengths_file !== undefined);
+  return {
+    first: controls(FIELDS.filter(isNamed), said, prefix),
+    others: controls(FIELDS.filter((field) => !isNamed(field)), said, prefix),
+  };
+}
+
+function controls(fields, known, prefix) {
+  return fields.map(({ name, label, hint, wide, show = same }) => {
+    const id = `${prefix}-${name}`;
     const value = known[name] === undefined ? "" : show(known[name]);
     const common = { class: "form-control form-control-sm", id, "data-field": name, placeholder: hint };
     const control = wide ? element("textarea", { ...common, rows: 3 }) : element("input", common);

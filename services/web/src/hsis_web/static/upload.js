@@ -1,6 +1,7 @@
 import { call, get, path, toLogin } from "./api.js";
 import { $, element, formatBytes, setProgress } from "./dom.js";
 import { changedMetadata, metadataFields } from "./fields.js";
+import { mendable, reason, retryForm } from "./retrying.js";
 import { report, session } from "./session.js";
 import { Cancelled, begun, forget, remember, sendFile } from "./transfer.js";
 
@@ -14,6 +15,7 @@ const STATES = {
   failed: "The conversion failed",
 };
 const user = await session();
+const saidOf = new Map(); // by the id of a scene that is converted again
 let cancelling = null;
 
 if (!user) toLogin();
@@ -68,7 +70,7 @@ function showState(upload) {
   const ended = upload.state === "succeeded" || upload.state === "failed";
   bar.classList.toggle("progress-bar-animated", !ended);
   bar.classList.toggle("bg-danger", upload.state === "failed");
-  if (upload.state === "failed") showError(upload.error?.detail || "The file could not be converted.");
+  if (upload.state === "failed") showError(reason(upload) || "The file could not be converted.");
   if (upload.scenes?.length) showScenes(upload.collection, upload.scenes);
   else if (upload.state === "succeeded") {
     showDuplicates(upload.duplicate_of);
@@ -85,22 +87,45 @@ function showDuplicates(items) {
   $("upload-note").hidden = false;
 }
 
-/** How the scenes of a folder or an archive stand, each with its item once it is there. */
-function showScenes(collection, scenes) {
+/** How the scenes of a folder or an archive stand, each with its item once it is there, and with what
+ * `beside` makes for it. */
+function showScenes(collection, scenes, beside = () => []) {
   $("scenes").hidden = false;
-  $("scenes").replaceChildren(...scenes.map(({ item, state, error }) => {
+  $("scenes").replaceChildren(...scenes.map((scene) => {
+    const { item, state } = scene;
     const name = state === "succeeded" ? element("a", { href: path("items", collection, item) }, item) : item;
-    const why = state === "failed" ? error?.detail : STATES[state];
-    return element("li", { class: state === "failed" ? "text-danger" : "" }, name, `: ${why ?? state}`);
+    const why = state === "failed" ? reason(scene) : STATES[state];
+    return element("li", { class: state === "failed" ? "text-danger" : "" }, name, `: ${why ?? state}`,
+      ...beside(scene));
   }));
 }
 
-async function follow(id) {
+/** Show how an upload goes until it ends; where what was `said` of the cube did not fit, ask again. */
+async function follow(id, said) {
+  $("upload-error").hidden = true;
+  $("retry").replaceChildren();
   for (;;) {
-    if (showState(await get(path("uploads", id)))) return;
+    const upload = await get(path("uploads", id));
+    if (showState(upload)) {
+      if (upload.scenes?.length) askAgain(upload.collection, upload.scenes, said, () => follow(id, said));
+      else if (mendable(upload)) $("retry").append(retryForm(upload, said, (again, now) => run(follow(again.id, now))));
+      return;
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
+
+/** The scenes when all have ended, with a form for each of which the metadata did not fit. */
+function askAgain(collection, scenes, said, again) {
+  const ask = (scene) => element("details", { class: "text-body" }, element("summary", {}, "Convert it again with other metadata"),
+    retryForm(scene, saidOf.get(scene.id) ?? said, (upload, now) => {
+      saidOf.set(scene.id, now);
+      run(again(upload));
+    }));
+  showScenes(collection, scenes, (scene) => (mendable(scene) ? [ask(scene)] : []));
+}
+
+const run = (promise) => promise.catch((error) => showError(error.message));
 
 function reset() {
   $("progress").hidden = false;
@@ -110,6 +135,7 @@ function reset() {
   $("open-item").hidden = true;
   $("scenes").hidden = true;
   $("upload-note").hidden = true;
+  $("retry").replaceChildren();
 }
 
 /** The upload that these very files were being sent to before the page was left, or a new one. */
@@ -146,9 +172,10 @@ async function send(files, body) {
 }
 
 async function sendCube(files) {
-  const upload = await send(files, requestBody(files));
+  const body = requestBody(files);
+  const upload = await send(files, body);
   $("cancel").hidden = true;
-  await follow(upload.id);
+  await follow(upload.id, body.metadata ?? {});
 }
 
 const inFolder = (file) => file.webkitRelativePath.split("/").slice(1).join("/");
@@ -160,6 +187,7 @@ async function sendFolder(files, tables) {
   const { scenes } = await call("POST", "/ingest/scenes", { names: [...found.keys()], id });
   if (!scenes.length) throw new Error("The folder has no file that could be a cube.");
   const collection = $("collection").value;
+  const said = requestBody(tables).metadata ?? {};
   const told = scenes.map(({ id: item }) => ({ item, state: "receiving" }));
   for (const [place, { id: item, names }] of scenes.entries()) {
     const own = [...names.map((name) => found.get(name)), ...tables];
@@ -172,13 +200,19 @@ async function sendFolder(files, tables) {
     }
   }
   $("cancel").hidden = true;
+  await followScenes(collection, told, said);
+}
+
+/** Show how the uploads of a folder's scenes go until all have ended. */
+async function followScenes(collection, told, said) {
   const open = () => told.filter(({ state }) => state !== "succeeded" && state !== "failed");
   while (open().length) {
     for (const upload of open()) told[told.indexOf(upload)] = await get(path("uploads", upload.id));
     showScenes(collection, told);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  showScenes(collection, told);
+  askAgain(collection, told, said, (upload) =>
+    followScenes(collection, told.map((scene) => (scene.id === upload.id ? upload : scene)), said));
 }
 
 $("upload").addEventListener("submit", async (event) => {
