@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import tifffile
 
-from hsis_ingest.errors import TruncatedFile
+from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
 from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
 
 
@@ -154,3 +154,14 @@ def test_a_width_that_only_its_tag_has(tmp_path, values):
         content[width.valueoffset : width.valueoffset + 4] = (10_000_000).to_bytes(4, "little")
     with pytest.raises(TruncatedFile, match="no place for the list of its 625000 blocks"):
         opened([MemoryFile("wide.tif", bytes(content))])
+
+
+def test_more_bands_than_are_read_in_bounded_time(tmp_path):
+    """Found by fuzzing: the time to read bands went with their square."""
+    path = tmp_path / "many.tif"
+    contiguous = {"photometric": "minisblack", "planarconfig": "contig"}
+    tifffile.imwrite(path, np.zeros((1, 1, 8193), np.uint8), **contiguous)
+    with pytest.raises(UnsupportedFormat, match=r"many.tif .*8193 bands; 8192 are the most"):
+        open_files(path)
+    tifffile.imwrite(path, np.zeros((1, 1, 8192), np.uint8), **contiguous)
+    assert open_files(path).info.shape == (8192, 1, 1)

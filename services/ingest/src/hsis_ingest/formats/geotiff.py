@@ -30,6 +30,9 @@ from hsis_ingest.formats.source import (
 FORMAT = "GeoTIFF"
 MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 BLOCK_CACHE_BYTES = 64 * 1024 * 1024
+MAX_BANDS = 8192
+"""Of one image. rasterio looks each band of a read up in lists of all of them, with Python's lock
+held: 2 s for so many, 10 s for twice as many."""
 LEAST_BLOCK_BYTES = 6
 """What the list of a file's blocks takes for each: an offset and a size."""
 GDAL_OPTIONS = {
@@ -78,6 +81,11 @@ class GeoTiffSource:
             raise UnsupportedFormat(
                 f"{data.name} holds {len(self._dataset.subdatasets)} images; one image of several "
                 "bands is right."
+            )
+        if self._dataset.count > MAX_BANDS:
+            raise UnsupportedFormat(
+                f"{data.name} holds an image of {self._dataset.count} bands; {MAX_BANDS} are the "
+                "most in a TIFF, ENVI or NumPy can hold more."
             )
         check_sizes(self._dataset, data, self._options)
         check_blocks(self._dataset, data)
