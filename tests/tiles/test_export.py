@@ -289,6 +289,8 @@ async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) ->
     with zipfile.ZipFile(file) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == files
     del item["assets"]["original-0"]
+    labels = {"href": f"/blobs/raw/{COLLECTION}/l1/gt.tif", "roles": ["labels"]}
+    item["assets"]["labels-gt"] = labels | {"file:checksum": "1220" + "00" * 32}
     await tiles.catalog.create_item(
         COLLECTION, item | {"id": "one-file"}, token=tiles.service_token
     )

@@ -33,12 +33,15 @@ class Expected:
 
 
 def original_blobs(item: dict[str, Any]) -> list[Expected]:
-    """The uploaded files of a STAC Item, with the SHA-256 that ingest registered."""
+    """The uploaded files of a STAC Item, with the SHA-256 that ingest registered; its label maps,
+    which lie beside them, were attached later."""
     found: list[Expected] = []
     for asset in item.get("assets", {}).values():
+        if "labels" in asset.get("roles", ()):  # they were made of what was uploaded
+            continue
         path = unquote(urlsplit(asset["href"]).path)
         key = path[path.find(_BLOBS) + len(_BLOBS) :]
-        if _BLOBS not in path or not key.startswith("raw/"):
+        if _BLOBS not in path or not key.startswith("raw/") or "labels" in asset.get("roles", ()):
             continue
         checksum = str(asset.get("file:checksum", ""))
         if not checksum.startswith(_SHA256_MULTIHASH):
