@@ -37,11 +37,11 @@ def original_blobs(item: dict[str, Any]) -> list[Expected]:
     which lie beside them, were attached later."""
     found: list[Expected] = []
     for asset in item.get("assets", {}).values():
-        if "labels" in asset.get("roles", ()):  # they were made of what was uploaded
+        if "labels" in asset.get("roles", ()):
             continue
         path = unquote(urlsplit(asset["href"]).path)
         key = path[path.find(_BLOBS) + len(_BLOBS) :]
-        if _BLOBS not in path or not key.startswith("raw/") or "labels" in asset.get("roles", ()):
+        if _BLOBS not in path or not key.startswith("raw/"):
             continue
         checksum = str(asset.get("file:checksum", ""))
         if not checksum.startswith(_SHA256_MULTIHASH):
