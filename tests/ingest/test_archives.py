@@ -109,6 +109,29 @@ def test_a_zipped_zarr_store_is_one_file(name: str):
     assert opened(zipped({name: b"{}", "../x": b""})) is None
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_of_all_of_a_folder(mode: str):
+    """As `tar -cf all.tar .` writes it: the folder itself is called `.`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name in (".", "./day 1"):
+            folder = tarfile.TarInfo(name)
+            folder.type = tarfile.DIRTYPE
+            archive.addfile(folder)
+        file = tarfile.TarInfo("./day 1/a.npy")
+        file.size = 3
+        archive.addfile(file, io.BytesIO(b"abc"))
+    found = opened(buffer.getvalue())
+    assert found is not None
+    assert [str(member.path) for member in found.members] == ["day 1/a.npy"]
+
+
+def test_a_zip_with_its_own_folder():
+    found = opened(zipped({"./": b"", "./a.npy": b"abc"}))
+    assert found is not None
+    assert [str(member.path) for member in found.members] == ["a.npy"]
+
+
 NAMES = ["../a.npy", "/etc/a.npy", "a/../../b.npy", "C:/a.npy", "a\\b.npy", "x" * 300, "a\nb.npy"]
 
 

@@ -101,6 +101,11 @@ class Checks:
             )
         return Member(path, size)
 
+    def check_folder(self, name: str) -> None:
+        """UnsafeArchive for the name of a folder that cannot be; the archive's own is `.`."""
+        if PurePosixPath(name) != PurePosixPath("."):
+            self.path(name)
+
     def path(self, name: str) -> PurePosixPath:
         """The name of a member as a path in the archive; UnsafeArchive where it cannot be one."""
         path = PurePosixPath(name)

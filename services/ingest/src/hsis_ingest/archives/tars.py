@@ -46,7 +46,7 @@ class TarArchive:
             if entry.is_file:
                 members.append(checks.take(entry.name, entry.size))
             else:
-                checks.path(entry.name or ".")
+                checks.check_folder(entry.name)
         self.members: Sequence[Member] = members
 
     def contents(self, wanted: frozenset[PurePosixPath]) -> Iterator[tuple[Member, Content]]:

@@ -77,7 +77,7 @@ class ZipArchive:
         members = []
         for info in infos:
             checks.count()
-            checks.path(info.orig_filename)
+            checks.check_folder(info.orig_filename)
             self._check_kind(info)
             if info.is_dir():
                 continue
