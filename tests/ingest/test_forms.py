@@ -2,12 +2,13 @@
 
 import hashlib
 import io
+import uuid
 
 import httpx
 import numpy as np
 import pytest
 
-from hsis.contracts.uploads import Upload, UploadState
+from hsis.contracts.uploads import Upload, UploadRequest, UploadState
 from tests.ingest.conftest import Ingest
 from tests.support.servers import served
 
@@ -54,6 +55,20 @@ async def test_the_same_request_again_is_the_same_upload(ingest: Ingest):
     ]
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
+async def test_a_repeated_form_leaves_alone_what_is_just_sent(ingest: Ingest):
+    """As where its client lost patience, and sends it again."""
+    key, client, content = str(uuid.uuid4()), ingest.client, npy(3)
+    wanted = UploadRequest(collection=COLLECTION, files=[{"name": "slow.npy"}])
+    upload = await client.create(wanted, token=ingest.admin_token, key=key)
+    await client.create_transfer(upload.id, "slow.npy", len(content), token=ingest.admin_token)
+    fields, headers = {"collection": COLLECTION}, {"Idempotency-Key": key}
+    answer = await posted(ingest, fields, [("slow.npy", content)], **headers)
+    assert answer.status_code == 409
+    found = await client.upload(upload.id, token=ingest.admin_token)
+    assert found.state is UploadState.RECEIVING
+    await client.delete(upload.id, token=ingest.admin_token)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ async def _create(request: Request, state: State, caller: Caller, key: UUID | No
                     made = await uploads.receive(
                         state, row, file.filename, file.size, _pieces(file)
                     )
+        except Conflict:  # another request is sending it, with the same Idempotency-Key
+            raise
         except BaseException:
             with suppress(NotFound, Conflict):  # else nobody would know of what has come
                 await uploads.give_up(state, UUID(made.id))
