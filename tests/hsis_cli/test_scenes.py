@@ -30,6 +30,11 @@ CAPTURE = ["DARKREF_c.raw", "DARKREF_c.hdr", "WHITEREF_c.raw", "WHITEREF_c.hdr"]
             [ENMAP + end for end in ENMAP_ENDS],
             [[ENMAP + "SPECTRAL_IMAGE.TIF", ENMAP + "METADATA.XML"]],
         ),
+        (["a.hdr", "a.raw.hdr", "a.raw"], [["a.raw", "a.raw.hdr"]]),
+        (
+            ["a.hdr", "a.raw.hdr", "a.raw", "a.img"],
+            [["a.raw", "a.raw.hdr"], ["a.img", "a.hdr"]],
+        ),
         ([], []),
     ],
 )  # fmt: skip

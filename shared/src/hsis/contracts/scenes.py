@@ -92,7 +92,8 @@ def _of_folder(files: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixP
     found, left = _of_envi(left)
     scenes += found
     for path in left:
-        kept = path.suffix and path.suffix.lower() not in BESIDE
+        # A header here is another one's of the same data.
+        kept = path.suffix and path.suffix.lower() not in BESIDE | {HEADER}
         if kept:
             scenes.append((path,))
         else:
@@ -111,6 +112,7 @@ def _of_envi(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath
     for header in headers:
         data = [path for path in left if belongs(header.name, path.name)]
         pairs[header] = (*data, header)
+    pairs = _each_once(pairs)
     taken = {path for pair in pairs.values() for path in pair}
     left = [path for path in left if path not in taken]
     own = {header: pair for header, pair in pairs.items() if not _is_reference(header.name)}
@@ -121,6 +123,18 @@ def _of_envi(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath
             whose = named or (list(own) if len(own) == 1 else [header])
             own[whose[0]] = own.get(whose[0], ()) + pair
     return list(own.values()), left
+
+
+def _each_once(pairs: dict[PurePosixPath, Scene]) -> dict[PurePosixPath, Scene]:
+    """The same pairs, with data that has two headers (`a.raw.hdr` and `a.hdr`) given to the one
+    called after all of its name. A header that is left without data then is of no scene."""
+    whole = {header.name[: -len(HEADER)]: header for header in pairs}
+    kept: dict[PurePosixPath, Scene] = {}
+    for header, pair in pairs.items():
+        data = tuple(path for path in pair[:-1] if whole.get(path.name, header) == header)
+        if data or len(pair) == 1:
+            kept[header] = (*data, header)
+    return kept
 
 
 def _is_reference(name: str) -> bool:
