@@ -17,11 +17,14 @@ from hsis.clients.storage import StorageClient
 from hsis.contracts.access import Caller, Scope
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import UploadState
+from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
 from hsis.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import open_pool
+from hsis_ingest.corrected import check_changes
 from hsis_ingest.corrections import Corrector
+from hsis_ingest.errors import MetadataMismatch
 from hsis_ingest.settings import Settings
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_given import VALUES, npy
@@ -317,6 +320,16 @@ async def test_what_cannot_be_is_refused(ingest: Ingest, changes, error, told):
     with pytest.raises(error, match=told):
         await ingest.client.correct(COLLECTION, "refusing", changes, token=ingest.admin_token)
     assert await item_of(ingest, "refusing") == before
+
+
+def test_a_grid_is_not_taken_away():
+    """Nothing could give it back: a place is only for cubes without one."""
+    grid = CubeInfo(
+        (3, 4, 5), np.dtype("int16"), crs_wkt="EPSG:32633", transform=(1, 0, 0, 0, -1, 0)
+    )
+    with pytest.raises(MetadataMismatch, match="a grid of its own"):
+        check_changes(grid, CubeMetadata(place=None))
+    check_changes(CubeInfo((3, 4, 5), np.dtype("int16")), CubeMetadata(place=None))
 
 
 async def test_editors_correct_and_viewers_look(ingest: Ingest):

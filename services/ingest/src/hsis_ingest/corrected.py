@@ -38,7 +38,7 @@ def check_changes(info: CubeInfo, changes: CubeMetadata) -> None:
         raise InvalidInput("wavelength_unit is of `wavelengths` or `fwhm`; give these with it.")
     for name in FIELDS:
         value = getattr(changes, name)
-        if name in wanted and value is not None:
+        if name in wanted and (value is not None or name == "place"):
             check(info, name, value, f"`{name}`")
     if "nodata" in wanted and not _same_nodata(info, changes):
         raise NeedsConversion(
@@ -129,7 +129,7 @@ def acquisition_of(item: Item, info: CubeInfo) -> Acquisition:
     instruments = properties.get("instruments")
     return Acquisition(
         acquired_at=datetime.fromisoformat(properties["datetime"]) if measured else None,
-        sensor=", ".join(map(str, instruments)) if instruments else None,
+        sensor=", ".join(map(str, instruments)) or None if isinstance(instruments, list) else None,
         platform=properties.get("platform"),
         license=properties.get("license"),
         geometry=item["geometry"] if placed else None,
