@@ -107,6 +107,23 @@ def test_a_geotiff_has_its_own_nodata(tmp_path):
         labelled(path, cube=moved)
 
 
+@pytest.mark.parametrize(("shift", "fits"), [(0.2, False), (0.03, True)])
+def test_a_grid_of_centimetres_is_no_metre_beside(tmp_path, shift, fits):
+    """Coordinates of UTM are large, pixels of a drone's camera small."""
+    cube = CubeInfo(PLACED.shape, PLACED.dtype, transform=(0.5, 0.0, 5e5, 0.0, -0.5, 58e5))
+    path = tmp_path / "gt.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=70, height=30, count=1, dtype="uint8",
+        transform=rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 58e5 + shift),
+    ) as dataset:  # fmt: skip
+        dataset.write(LABELS, 1)
+    if fits:
+        assert labelled(path, cube=cube).nodata == 0
+    else:
+        with pytest.raises(LabelMismatch, match="another grid"):
+            labelled(path, cube=cube)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -13,7 +13,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from hsis.cube.classes import CubeClass, numbered_classes
-from hsis.cube.layout import CubeInfo
+from hsis.cube.layout import CubeInfo, Transform
 from hsis_ingest.errors import LabelMismatch
 from hsis_ingest.formats.source import Source
 
@@ -21,8 +21,8 @@ STRIP_BYTES = 16 * 1024 * 1024
 MAX_CLASSES = 4096
 DTYPES = ("uint8", "uint16", "int16", "uint32", "int32")
 TILE = 256
-SAME_GRID = 1e-6
-"""Relatively: how far coefficients of the two transforms may be apart."""
+SAME_GRID = 0.1
+"""Of a pixel: how far the corners of two grids may be apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,21 @@ def _check_shape(info: CubeInfo, cube: CubeInfo, name: str) -> None:
             f"{name} has {rows} rows x {columns} columns; the cube has {cube.shape[1]} x "
             f"{cube.shape[2]}."
         )
-    if info.transform is not None and cube.transform is not None:
-        near = np.allclose(info.transform, cube.transform, rtol=SAME_GRID, atol=1e-9)
-        if not near:
-            raise LabelMismatch(
-                f"{name} lies on another grid (transform {info.transform}) than the cube "
-                f"({cube.transform})."
-            )
+    if info.transform is None or cube.transform is None:
+        return
+    if not _is_same_grid(info.transform, cube.transform, rows, columns):
+        raise LabelMismatch(
+            f"{name} lies on another grid (transform {info.transform}) than the cube "
+            f"({cube.transform})."
+        )
+
+
+def _is_same_grid(one: Transform, other: Transform, rows: int, columns: int) -> bool:
+    corners = np.array([[0, columns, 0, columns], [0, 0, rows, rows], [1, 1, 1, 1]])
+    apart = np.subtract(one, other).reshape(2, 3) @ corners
+    a, b, _, d, e, _ = other
+    pixel = min(np.hypot(a, d), np.hypot(b, e))
+    return bool(np.hypot(*apart).max() <= SAME_GRID * pixel)
 
 
 def _strips(source: Source) -> list[slice]:
