@@ -13,10 +13,12 @@ import zarr
 from hsis.contracts.labels import LabelRequest
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.trash import RestoreRequest
+from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
 from hsis.errors import Conflict, NotFound
 from hsis_ingest import queue
 from hsis_ingest.convert import Conversion
+from hsis_ingest.corrected import acquisition_of
 from tests.ingest.conftest import Ingest
 
 COLLECTION = "thrown-away"
@@ -146,6 +148,13 @@ async def labelled_and_corrected(ingest: Ingest, item: str, value: float):
     before = await catalog.item(COLLECTION, item, token=token)
     await catalog.delete_item(COLLECTION, item, token=token)
     return before
+
+
+def test_instruments_of_a_users_own_making_keep_no_item_from_coming_back():
+    info = CubeInfo((2, 3, 4), np.dtype(np.uint8))
+    for instruments, sensor in ((5, None), ("a", None), ([], None), (["a", 6], "a, 6")):
+        item = {"properties": {"instruments": instruments}, "geometry": None}
+        assert acquisition_of(item, info).sensor == sensor
 
 
 async def is_as_it_was(ingest: Ingest, before, item: str):
