@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import rasterio
+import scipy.io
 import zarr
 from rasterio.warp import transform_bounds
 
@@ -121,6 +122,16 @@ async def test_many_windows_in_little_memory(ingest: Ingest, axes):
     stored = await stored_values(ingest, axes)
     assert stored.dtype == np.uint16
     np.testing.assert_array_equal(stored, values)
+
+
+async def test_a_compressed_matlab_cube_in_little_memory(ingest: Ingest):
+    values = np.random.default_rng(3).integers(0, 9000, (260, 600, 20)).astype(np.uint16)
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"scene": values}, do_compression=True)
+    async with served(ingest.app(conversion_memory_bytes=4 * 1024**2)):
+        await converted(ingest, {"inflated.mat": file.getvalue()})
+    stored = await stored_values(ingest, "inflated")
+    np.testing.assert_array_equal(stored, values.transpose(2, 0, 1))
 
 
 async def test_a_swath_without_a_grid_has_its_outline(ingest: Ingest):

@@ -12,6 +12,9 @@ from hsis_ingest.formats.source import ByteSource, Span
 CHECKPOINTS = 512
 """At most: one takes about 42 KiB, zlib's window and tables."""
 MIN_SPACING_BYTES = 1024 * 1024
+NEAR_BYTES = 1024 * 1024
+"""Of the stream, are read one piece after the other; only where inflating goes on are the next ones
+requested ahead, which a read elsewhere would have to break off."""
 REQUEST_BYTES = 256 * 1024
 INPUT_BYTES = 16 * 1024
 """Given to zlib at once: a checkpoint lies between two such pieces."""
@@ -113,9 +116,12 @@ class InflatedSource:
             self._checkpoints.append(_Checkpoint(self._position, self._taken, copy))
 
     def _pieces_from(self, taken: int) -> Iterator[bytes]:
+        far = min(self._length, taken + NEAR_BYTES)
+        for at in range(taken, far, INPUT_BYTES):
+            yield self._source.read_at(self._start + at, min(INPUT_BYTES, far - at))
         spans = (
             (self._start + at, min(REQUEST_BYTES, self._length - at))
-            for at in range(taken, self._length, REQUEST_BYTES)
+            for at in range(far, self._length, REQUEST_BYTES)
         )
         for block in self._source.read_ahead(spans):
             for at in range(0, len(block), INPUT_BYTES):
