@@ -5,10 +5,11 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hsis.service.postgres import migrate
@@ -40,6 +41,15 @@ def _no_settings_of_this_machine() -> None:
     for name in [name for name in os.environ if name.startswith("HSIS_")]:
         if name not in KEPT:
             del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """httpx reads them anew for each client, which takes 20 ms; the tests make some thousand."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = cache(httpx.create_ssl_context)
+        patch.setattr("httpx._transports.default.create_ssl_context", once)
+        yield
 
 
 @pytest.fixture(scope="session")

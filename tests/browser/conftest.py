@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
@@ -35,9 +36,9 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page with no session; the test fails where a script of it failed."""
+@asynccontextmanager
+async def new_page(browser: Browser) -> AsyncIterator[Page]:
+    """A page with no session; AssertionError at its end where a script of it failed."""
     context = await browser.new_context(viewport={"width": 1280, "height": 1000})
     opened = await context.new_page()
     opened.set_default_timeout(TIMEOUT_MS)
@@ -46,3 +47,10 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     yield opened
     await context.close()
     assert errors == []
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page of the test's own, with no session."""
+    async with new_page(browser) as opened:
+        yield opened

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,8 +10,9 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
+from tests.browser.conftest import new_page
 from tests.support.embedded import Embedded
 
 BANDS, ROWS, COLUMNS = 30, 60, 80
@@ -275,8 +277,25 @@ async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, pa
     await expect(page.locator("[data-collection=browser]")).to_have_count(0)
 
 
-@pytest.mark.parametrize("service", ["stac", "ingest", "blobs", "cubes", "processing"])
-async def test_the_interfaces_are_described(embedded: Embedded, page: Page, service: str) -> None:
-    await page.goto(embedded.url + "/docs")
-    await page.get_by_label("Service").select_option(f"/{service}/openapi.json")
-    await expect(page.locator("#swagger .opblock").first).to_be_visible()
+@pytest.fixture(scope="module")
+async def described(embedded: Embedded, browser: Browser) -> AsyncIterator[Page]:
+    """The page of the interfaces: what draws them is large, and is loaded once."""
+    async with new_page(browser) as page:
+        await page.goto(embedded.url + "/docs")
+        yield page
+
+
+@pytest.mark.parametrize(
+    ("service", "title"),
+    [
+        ("ingest", "HSIS ingest"),
+        ("blobs", "HSIS blobs"),
+        ("cubes", "HSIS cubes"),
+        ("processing", "HSIS processing"),
+        ("stac", "HSIS catalog"),
+    ],
+)
+async def test_the_interfaces_are_described(described: Page, service: str, title: str) -> None:
+    await described.get_by_label("Service").select_option(f"/{service}/openapi.json")
+    await expect(described.locator("#swagger .title")).to_contain_text(title)
+    await expect(described.locator("#swagger .opblock").first).to_be_visible()

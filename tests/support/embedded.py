@@ -13,6 +13,7 @@ from hsis_embedded.readiness import free_port
 
 START_TIMEOUT_S = 90
 ADMIN_PASSWORD = "password-of-the-end-to-end-tests"
+QUICK_PASSWORDS = {"HSIS_PASSWORD_MEMORY_KIB": "32", "HSIS_PASSWORD_PASSES": "1"}
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Embedded:
     def start(self, *arguments: str, **settings: str) -> list[str]:
         """Start it and wait for its line that it is ready; the lines printed until then."""
         environment = {**os.environ, "HSIS_HOME": str(self.home), "HSIS_PORT": str(self.port)}
-        environment |= {"HSIS_ADMIN_PASSWORD": self.admin_password} | settings
+        environment |= {"HSIS_ADMIN_PASSWORD": self.admin_password} | QUICK_PASSWORDS | settings
         environment = {name: value for name, value in environment.items() if value}
         began = time.monotonic()
         self.process = subprocess.Popen(

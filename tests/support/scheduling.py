@@ -2,7 +2,12 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-SHARING = ("tests/browser/", "tests/end_to_end/shared/")
+SHARING = (
+    "tests/browser/",
+    "tests/end_to_end/shared/",
+    "tests/hsis_cli/test_commands.py",
+    "tests/hsis_cli/test_metadata.py",
+)
 """Modules that use the session's one embedded installation."""
 
 

@@ -36,11 +36,11 @@ def hsis(api: Session, *arguments: str | Path) -> subprocess.CompletedProcess[st
     )
 
 
-def uploaded(api: Session, *arguments: str | Path) -> dict[str, Any]:
+def uploaded(api: Session, *arguments: str | Path) -> Any:
     """Upload by the CLI and wait; what it printed as JSON."""
     done = hsis(api, "upload", *arguments, "--wait", "--json")
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return json.loads(done.stdout)
 
 
 async def assert_equal(api: Session, collection: str, item: str, source: np.ndarray) -> Any:
@@ -61,11 +61,13 @@ async def assert_equal(api: Session, collection: str, item: str, source: np.ndar
 
 
 async def test_every_enmap_tile(api: Session, data_folder: Path) -> None:
-    tiles = sorted((data_folder / "enmap_potsdam" / "images").glob("*.tif"))
+    folder = data_folder / "enmap_potsdam" / "images"
+    tiles = sorted(folder.glob("*.tif"))
     assert len(tiles) == 13
+    uploads = uploaded(api, folder, "--collection", "potsdam")
+    assert sorted(upload["item"] for upload in uploads) == [tile.stem for tile in tiles]
     for tile in tiles:
         item_id = tile.stem
-        uploaded(api, tile, "--collection", "potsdam", "--id", item_id)
         with rasterio.open(tile) as source:
             values = source.read()
             wavelengths = [float(source.tags(b)["wavelength"]) for b in source.indexes]
