@@ -22,6 +22,7 @@ from hsis_ingest.errors import (
     NestedArchive,
     TruncatedFile,
     UnsafeArchive,
+    UnsupportedFormat,
 )
 from tests.ingest.files import MemoryFile
 
@@ -202,6 +203,15 @@ def test_a_bomb(make):
     assert len(content) < 17 * MIB / 100
     with pytest.raises(ArchiveTooLarge, match="archive_max_ratio"):
         opened(content)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_would_fill_the_memory(method: int):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("a.npy", bytes(1000))
+    with pytest.raises(UnsupportedFormat, match="deflate is right"):
+        opened(buffer.getvalue())
 
 
 def test_members_that_share_their_bytes():

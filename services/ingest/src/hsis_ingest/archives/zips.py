@@ -21,7 +21,9 @@ MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 LOCAL_HEADER_BYTES = 30
 DIRECTORY_BYTES_EACH = 512
 """Of the directory for each member that is allowed: it is read at once."""
-METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Those that `zipfile` decompresses no further than it is asked to: of bzip2 it takes all that is
+in the bytes it has read, and 100 of them may hold gigabytes."""
 ZARR_DOCUMENTS = frozenset({"zarr.json", ".zgroup", ".zarray"})
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, UnicodeDecodeError)
 
