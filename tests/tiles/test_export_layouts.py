@@ -26,6 +26,7 @@ from hsis_tiles.export import envi, matlab, matlab73, netcdf, npy, tiff, zipped
 from hsis_tiles.export.blocks import Block, ExportFile, array_blocks, runs
 from hsis_tiles.export.selection import Selection, describe, select
 from hsis_tiles.export.stream import content_of, small_parts
+from hsis_tiles.export.tiff_tags import template_tags
 from tests.hsis_cube.blobs import DTYPES, FolderBlobs, random_values, stored
 
 BLOCK_BYTES = 400_000
@@ -248,6 +249,25 @@ def test_a_large_tiff_is_a_bigtiff_with_offsets_behind_4_gib() -> None:
     small = CubeInfo((4, 80, 80), np.dtype("int16"))
     file = tiff.tiff_file("a", small, small, select(small), overviews=True, max_bytes=2**25)
     assert next(file.pieces())[:4] == b"II*\0"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "told"),
+    [
+        ("uint16", 65535.0, b"65535"),
+        ("uint16", -9999.0, None),
+        ("int16", -9999.5, None),
+        ("int16", float("nan"), None),
+        ("float32", float("nan"), b"nan"),
+        ("float32", -9999.0, b"-9999"),
+        ("float32", -1.7e308, None),
+    ],
+)
+def test_a_tiff_says_no_data_where_a_value_can_be_it(dtype: str, nodata: float, told: bytes | None):
+    """GDAL would not make the file at all."""
+    tags = template_tags(CubeInfo((2, 30, 40), np.dtype(dtype), nodata=nodata), {})
+    found = [tag.content.rstrip(b"\0") for tag in tags if tag.number == 42113]  # GDAL_NODATA
+    assert found == ([] if told is None else [told])
 
 
 @pytest.mark.parametrize("limit", [2**31 - 1, 3000, 100])

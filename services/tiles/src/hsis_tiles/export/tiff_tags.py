@@ -1,11 +1,13 @@
 """The tags of a GeoTIFF that do not depend on its size, as GDAL writes them."""
 
+import math
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.io import MemoryFile
@@ -92,11 +94,17 @@ def _dataset_tags(attributes: Texts) -> dict[str, str]:
 
 
 def _nodata(info: CubeInfo) -> float | int | None:
-    """As GDAL takes it: integers of 64 bits are none of its floats."""
+    """As GDAL takes it: integers of 64 bits are none of its floats, and what no value of the type
+    can be is none."""
     nodata = info.nodata
-    if nodata is not None and info.dtype.kind in "iu" and float(nodata).is_integer():
-        return int(nodata)
-    return nodata
+    if nodata is None:
+        return None
+    if info.dtype.kind in "iu":
+        limits = np.iinfo(info.dtype)
+        whole = math.isfinite(nodata) and float(nodata).is_integer()
+        return int(nodata) if whole and limits.min <= nodata <= limits.max else None
+    beyond = math.isfinite(nodata) and abs(nodata) > float(np.finfo(info.dtype).max)
+    return None if beyond else nodata
 
 
 def _describe_bands(dataset: Any, info: CubeInfo) -> None:
