@@ -267,3 +267,41 @@ async def test_labels_and_corrections_come_back_whatever_happens_on_the_way(
         raster = before["assets"]["labels-truth"]["href"].partition("/blobs/")[2]
         await ingest.emptied(f"cubes/{COLLECTION}/field/", raster)
         await ingest.catalog.remove_template(COLLECTION, token=token)
+
+
+async def test_what_a_restoration_that_is_given_up_kept_goes_with_it(
+    idle_ingest: Ingest, make_token, monkeypatch
+):
+    """The entry was purged while the conversion ran."""
+    ingest, token = idle_ingest, idle_ingest.admin_token
+    service = make_token("service:inference", scopes=("service",))
+    async with ingest.replica():
+        before = await labelled_and_corrected(ingest, "unwanted", 21.0)
+    entry = await entry_of(ingest, "unwanted")
+    request = RestoreRequest(collection=COLLECTION, entry=entry.id, id="unwanted-1")
+    upload = await ingest.client.restore(request, token=token)
+    reached = asyncio.Event()
+
+    async def held(self, described, statistics):
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Conversion, "_write_rest", held)
+    async with ingest.replica():
+        await reached.wait()
+        await ingest.catalog.purge(COLLECTION, entry.id, token=token)
+        async with asyncio.timeout(20):
+            while (
+                await ingest.http.get(
+                    f"{ingest.catalog_url}/stac/removed-items",
+                    headers={"Authorization": f"Bearer {service}"},
+                )
+            ).json()["removed"]:
+                await asyncio.sleep(0.05)
+        stored = [
+            before["assets"][name]["href"].partition("/blobs/")[2]
+            for name in ("labels-truth", "original-1")
+        ]
+        assert [await ingest.keys(key) for key in stored] == [[key] for key in stored]
+        await ingest.client.delete(upload.id, token=token)
+        await ingest.emptied(*stored, f"cubes/{COLLECTION}/unwanted/")

@@ -13,6 +13,7 @@ from hsis.errors import Conflict, DomainError, Problem, Unavailable
 from hsis.service.postgres import transaction
 from hsis_ingest import queue, repository, restoring, transfer_sweep, upload_sweep
 from hsis_ingest.locks import item_lock, originals_lock
+from hsis_ingest.orphans import remove_unneeded
 from hsis_ingest.rows import UploadRow
 from hsis_ingest.settings import Settings
 from hsis_ingest.transfer_sweep import Leftover
@@ -90,6 +91,8 @@ class Cleaner:
         await self.release_item(upload)
         async with transaction(self._pool) as db:
             await upload_sweep.purged(db, upload.id)
+        for prefix in upload.kept_prefixes:  # such as label maps, whose entry was purged meanwhile
+            await remove_unneeded(self._pool, self._catalog, self._storage, prefix)
 
     async def _purge_transfer(self, leftover: Leftover) -> None:
         """Remove what a transfer has beside the file that it made."""

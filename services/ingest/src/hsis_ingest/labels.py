@@ -24,14 +24,14 @@ from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
 from hsis.cube.stac import EXTENSIONS
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
-from hsis.service.postgres import transaction
-from hsis_ingest import orphan_repository, quotas
+from hsis_ingest import quotas
 from hsis_ingest.as_it_was import key_of
 from hsis_ingest.detect import open_source
 from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.formats.source import ReadOptions
 from hsis_ingest.label_raster import LabelRaster, label_raster
-from hsis_ingest.locks import item_lock, originals_lock
+from hsis_ingest.locks import item_lock
+from hsis_ingest.orphans import remove_unneeded
 from hsis_ingest.registration import MEDIA_TYPES, SHA256_MULTIHASH
 from hsis_ingest.state import State
 
@@ -192,16 +192,10 @@ async def _remove_raster(
     state: State, catalog: CatalogClient, collection: str, item: str, key: str, name: str
 ) -> None:
     """Remove what no item names any more, unless something else needs it."""
-    kind, _, rest = key.partition("/")
-    folder = rest.removeprefix(f"{collection}/").partition("/")[0]
-    if kind == "raw" and _is_uuid(folder) and key == labels_key(collection, folder, name):
+    folder = key.removeprefix(f"raw/{collection}/").partition("/")[0]
+    if key == labels_key(collection, folder, name):
         prefix = raw_prefix(collection, folder)
-        async with originals_lock(state.pool, collection, uuid.UUID(folder)):
-            unknown = await catalog.unknown_prefixes([prefix])
-            async with transaction(state.pool) as db:
-                unknown = await orphan_repository.unknown(db, unknown)
-            for prefix in unknown:
-                await state.storage.delete_prefix(prefix)
+        await remove_unneeded(state.pool, catalog, state.storage, prefix)
     elif key == item_prefix(collection, item) + f"labels/{name}.tif":
         await _remove_beside_cube(state, collection, item, key)
 
@@ -219,13 +213,6 @@ async def _remove_beside_cube(state: State, collection: str, item: str, key: str
 
 async def _put(state: State, key: str, content: bytes, content_type: str) -> object:
     return await state.storage.put(key, content, content_type=content_type)
-
-
-def _is_uuid(folder: str) -> bool:
-    try:
-        return str(uuid.UUID(folder)) == folder
-    except ValueError:
-        return False
 
 
 def _told(key: str, name: str, raster: LabelRaster) -> LabelMap:

@@ -175,6 +175,22 @@ class OrphanSweep:
         return True
 
 
+async def remove_unneeded(
+    pool: asyncpg.Pool, catalog: CatalogClient, storage: StorageClient, prefix: str
+) -> None:
+    """Remove what lies under `raw/<collection>/<UUID>/` unless something needs it; nothing under
+    any other prefix. Both clients act as ingest itself."""
+    kind, collection, name = prefix.split("/")[:3]
+    if kind != "raw" or not is_candidate(prefix):
+        return
+    async with originals_lock(pool, collection, UUID(name)):
+        unknown = await catalog.unknown_prefixes([prefix])
+        async with transaction(pool) as db:
+            unknown = await repository.unknown(db, unknown)
+        for found in unknown:
+            await storage.delete_prefix(found)
+
+
 def is_candidate(prefix: str) -> bool:
     """Whether ingest or a job writes under a prefix: `cubes/<collection>/<item>/`,
     `raw/<collection>/<upload>/` or `staging/transfers/<transfer>/`. All else is its users'."""

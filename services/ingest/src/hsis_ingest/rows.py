@@ -59,7 +59,8 @@ class UploadRow:
     `owner` is None where it was announced; else it is whose first file made it. `named` is False
     where the item is called after a file. `originals` is the upload that the files of a restored
     item came with, `trash_entry` the entry that keeps them meanwhile, `restored` the item that it
-    was. `template` is what the collection's template said at the last conversion.
+    was and `kept_prefixes` what that needs. `template` is what the collection's template said at
+    the last conversion.
     """
 
     id: UUID
@@ -86,6 +87,7 @@ class UploadRow:
     originals: UUID | None = None
     trash_entry: UUID | None = None
     restored: Mapping[str, Any] | None = None
+    kept_prefixes: tuple[str, ...] = ()
     template: CubeMetadata | None = None
     on_duplicate: OnDuplicate = OnDuplicate.SHARE
     duplicate_of: tuple[str, ...] = ()
@@ -224,6 +226,7 @@ def upload_of(
         originals=row["originals"],
         trash_entry=row["trash_entry"],
         restored=None if row["restored"] is None else json.loads(row["restored"]),
+        kept_prefixes=tuple(row["kept_prefixes"]),
         template=_metadata(row["template"]),
         on_duplicate=OnDuplicate(row["on_duplicate"]),
         duplicate_of=tuple(row["duplicate_of"]),
