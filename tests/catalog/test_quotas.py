@@ -1,8 +1,11 @@
 """Quotas: what counts, what is refused, and that two at once do not both get the last bytes."""
 
 import asyncio
+from importlib.resources import files
 from typing import Any
 
+from hsis.service.postgres import open_pool
+from hsis_catalog.settings import Settings
 from tests.catalog.conftest import Catalog
 from tests.catalog.documents import item
 
@@ -93,3 +96,25 @@ async def test_what_has_no_room_is_refused(catalog: Catalog) -> None:
     assert sorted(answer.status_code for answer in answers) == [200] * 2 + [413] * 6
     await catalog.done("admin", "PUT", QUOTA, {"allowed_bytes": None})
     assert (await reserve(catalog, "upload:4", 10**12)).status_code == 200
+
+
+async def test_label_maps_of_earlier_versions_count_from_their_migration_on(
+    catalog: Catalog,
+) -> None:
+    """A user's documents stand for those that were there before."""
+    _, used, _ = await numbers(catalog)
+    for name, prefix in (("old", "cubes/private/old/labels/"), ("old-2", RAW)):
+        document = sized(name, 10**6, {})
+        for label, size in (("labels-gt", 40), ("labels-none", "?"), ("truth", 10**6)):
+            href = f"/blobs/{prefix}{label}.tif"
+            document["assets"][label] = {"href": href, "file:size": size}
+        elsewhere = {"href": "/blobs/cubes/public/x/labels/a.tif", "file:size": 10**6}
+        document["assets"]["labels-elsewhere"] = elsewhere
+        await catalog.done("edda", "POST", COLLECTION + "/items", document)
+    await catalog.done("edda", "DELETE", COLLECTION + "/items/old-2")
+    settings = Settings(**catalog.settings)
+    script = files("hsis_catalog") / "migrations" / "0008_sizes_of_labels.sql"
+    async with open_pool(settings, "catalog") as pool:
+        for _ in range(2):
+            await pool.execute(script.read_text())
+    assert (await numbers(catalog))[1] == used + 2 * 40
