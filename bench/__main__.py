@@ -4,7 +4,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from bench import ingest, spectrum, storage, upload
+from bench import conversion, ingest, spectrum, storage, upload
+from bench.store import direct_store
 from hsis_embedded.readiness import free_port
 from hsis_embedded.settings import EmbeddedSettings
 from hsis_embedded.stack import Stack
@@ -28,11 +29,15 @@ async def main() -> None:
             process = stack.supervisor.pid("ingest")
             cube = await ingest.measure(stack.url, PASSWORD, Path(folder), process)
             await spectrum.measure(stack.url, PASSWORD, cube)
-            store = stack.objects
-            for part in (storage, upload):
-                await part.measure(
-                    stack.url, PASSWORD, store.endpoint_url, store.access_key, store.secret_key
+            objects = stack.objects
+            async with direct_store(
+                objects.endpoint_url, objects.access_key, objects.secret_key
+            ) as store:
+                await storage.measure(
+                    stack.url, PASSWORD, store, stack.service_url("storage-proxy")
                 )
+                await upload.measure(stack.url, PASSWORD, store)
+                await conversion.measure(stack.url, PASSWORD, Path(folder), process, store)
 
 
 if __name__ == "__main__":

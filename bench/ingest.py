@@ -77,6 +77,11 @@ async def measure(url: str, password: str, folder: Path, process: int) -> tuple[
     return COLLECTION, ITEM, SHAPE[1], SHAPE[2]
 
 
+def forget_peak(process: int) -> None:
+    """Let `peak_mib` tell of what comes from now on."""
+    Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
 def peak_mib(process: int) -> int:
     """The most memory that a process had resident so far (Linux's VmHWM)."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()

@@ -1,116 +1,163 @@
 """GET of a blob through HSIS against GET of the same object from the object store itself.
 
-Both by one httpx client; the object store is asked by presigned URLs. The two are measured in
-turns, so that both meet the same machine.
+Both by the same client, in turns, so that both meet the same machine; the object store is asked by
+presigned URLs. storage-proxy is asked itself, and through the edge, which is one process more. The
+client is aiohttp: httpx takes longer for a small answer than everything else together.
 """
 
+import asyncio
 import os
 import random
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+import aiohttp
 import httpx
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from yarl import URL
 
 from bench.report import report
+from bench.store import BUCKET, DirectStore
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 
 SIZE = 64 * 1024**2
 RANGE_BYTES = 4096
-WHOLE_READS = 7
-RANGE_READS = 200
+WHOLE_READS = 9
+RANGE_READS = 400
+HOT_PLACES = 8
+AT_ONCE = 32
+READS_AT_ONCE = 40
 KEY = "bench/blob"
-EXPIRES_S = 3600
 
 
-async def measure(
-    url: str,
-    password: str,
-    endpoint_url: str,
-    access_key: str,
-    secret_key: str,
-    bucket: str = "hsis",
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to the blob."""
+
+    name: str
+    url: URL
+    headers: Mapping[str, str]
+
+
+async def measure(url: str, password: str, store: DirectStore, storage_url: str) -> None:
     """Print the rate of whole blobs and the time of small ranges, each with its ratio.
 
-    `url` is the edge or storage-proxy with catalog behind it; the keys are the object store's.
+    `url` is the edge, `storage_url` storage-proxy itself.
     """
     async with httpx.AsyncClient(trust_env=False, timeout=120) as http:
         token = (await CatalogClient(http, url).login("admin", password)).access_token
         storage = StorageClient(http, url)
         await storage.put(KEY, os.urandom(SIZE), token=token)
-        direct = await presigned(endpoint_url, access_key, secret_key, bucket, KEY)
-        proxied = f"{url}/blobs/{KEY}"
         bearer = {"Authorization": f"Bearer {token}"}
-        await _compare_whole(http, proxied, bearer, direct)
-        await _compare_ranges(http, proxied, bearer, direct)
+        direct = _Way("the object store itself", URL(await store.url_of(KEY), encoded=True), {})
+        proxy = _Way("storage-proxy", URL(f"{storage_url}/blobs/{KEY}"), bearer)
+        edge = _Way("the edge", URL(f"{url}/blobs/{KEY}"), bearer)
+        async with _client() as client:
+            await _compare_whole(client, direct, proxy, edge)
+            for hot in (False, True):
+                await _compare_ranges(client, direct, proxy, edge, hot=hot)
+                await _compare_at_once(client, store, proxy, hot=hot)
         await storage.delete(KEY, token=token)
 
 
-async def presigned(
-    endpoint_url: str, access_key: str, secret_key: str, bucket: str, key: str
-) -> str:
-    """A URL that the object store answers with the object, without headers of its own."""
-    config = AioConfig(signature_version="s3v4", s3={"addressing_style": "path"})
-    async with get_session().create_client(
-        "s3",
-        endpoint_url=endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        config=config,
+@asynccontextmanager
+async def _client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=2 * AT_ONCE), read_bufsize=256 * 1024
     ) as client:
-        made = await client.generate_presigned_url(
-            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=EXPIRES_S
-        )
-    return str(made)
+        yield client
 
 
-async def _compare_whole(
-    http: httpx.AsyncClient, proxied: str, bearer: Mapping[str, str], direct: str
-) -> None:
-    through: list[float] = []
-    reference: list[float] = []
+async def _compare_whole(client: aiohttp.ClientSession, reference: _Way, *ways: _Way) -> None:
+    times: dict[str, list[float]] = {way.name: [] for way in (reference, *ways)}
     for _ in range(WHOLE_READS):
-        through.append(await _seconds(http, proxied, bearer, SIZE))
-        reference.append(await _seconds(http, direct, {}, SIZE))
-    ours, theirs = (SIZE / 1e6 / statistics.median(times) for times in (through, reference))
-    report("64 MiB from the object store itself", f"{theirs:.0f} MB/s")
-    report("64 MiB through HSIS", f"{ours:.0f} MB/s", f"{ours / theirs:.2f} of the reference")
+        for way in (reference, *ways):
+            times[way.name].append(await _seconds(client, way, {}, SIZE))
+    rates = {name: SIZE / 1e6 / statistics.median(taken) for name, taken in times.items()}
+    report(f"64 MiB from {reference.name}", f"{rates[reference.name]:.0f} MB/s")
+    for way in ways:
+        ratio = f"{rates[way.name] / rates[reference.name]:.2f} of the reference"
+        report(f"64 MiB through {way.name}", f"{rates[way.name]:.0f} MB/s", ratio)
 
 
 async def _compare_ranges(
-    http: httpx.AsyncClient, proxied: str, bearer: Mapping[str, str], direct: str
+    client: aiohttp.ClientSession, reference: _Way, *ways: _Way, hot: bool
 ) -> None:
-    choose = random.Random(11)  # noqa: S311 - which bytes, not a secret
-    through: list[float] = []
-    reference: list[float] = []
+    places = _places(hot)
+    times: dict[str, list[float]] = {way.name: [] for way in (reference, *ways)}
     for _ in range(RANGE_READS):
-        start = choose.randrange(SIZE - RANGE_BYTES)
-        wanted = {"Range": f"bytes={start}-{start + RANGE_BYTES - 1}"}
-        through.append(await _seconds(http, proxied, {**bearer, **wanted}, RANGE_BYTES))
-        reference.append(await _seconds(http, direct, wanted, RANGE_BYTES))
-    ours, theirs = (statistics.median(times) * 1000 for times in (through, reference))
-    report("a range of 4 KiB from the object store itself, p50", f"{theirs:.1f} ms")
-    report(
-        "a range of 4 KiB through HSIS, p50",
-        f"{ours:.1f} ms",
-        f"{ours / theirs:.2f} times the reference",
-    )
+        wanted = _range(next(places))
+        for way in (reference, *ways):
+            times[way.name].append(await _seconds(client, way, wanted, RANGE_BYTES))
+    medians = {name: statistics.median(taken) * 1000 for name, taken in times.items()}
+    which = _which(hot)
+    report(f"{which} of 4 KiB from {reference.name}, p50", f"{medians[reference.name]:.2f} ms")
+    for way in ways:
+        more = medians[way.name] - medians[reference.name]
+        told = f"{more:+.2f} ms to the reference"
+        report(f"{which} of 4 KiB through {way.name}, p50", f"{medians[way.name]:.2f} ms", told)
+
+
+async def _compare_at_once(
+    client: aiohttp.ClientSession, store: DirectStore, proxy: _Way, *, hot: bool
+) -> None:
+    """The reference is aiobotocore: what a service without storage-proxy would use."""
+    places = _places(hot)
+
+    async def by_aiobotocore() -> None:
+        answer = await store.api.get_object(Bucket=BUCKET, Key=KEY, **_range(next(places)))
+        async with answer["Body"] as body:
+            if len(await body.read()) != RANGE_BYTES:
+                raise RuntimeError("aiobotocore brought another number of bytes.")
+
+    async def by_proxy() -> None:
+        await _seconds(client, proxy, _range(next(places)), RANGE_BYTES)
+
+    theirs = await _requests_per_s(by_aiobotocore)
+    ours = await _requests_per_s(by_proxy)
+    which = f"{_which(hot)} of 4 KiB, {AT_ONCE} at once"
+    report(f"{which}, by aiobotocore", f"{theirs:.0f}/s")
+    report(f"{which}, {proxy.name}", f"{ours:.0f}/s", f"{ours / theirs:.2f} of the reference")
+
+
+async def _requests_per_s(read: Callable[[], Awaitable[None]]) -> float:
+    async def some() -> None:
+        for _ in range(READS_AT_ONCE):
+            await read()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    return AT_ONCE * READS_AT_ONCE / (time.perf_counter() - began)
+
+
+def _which(hot: bool) -> str:
+    return "a hot range" if hot else "a new range"
+
+
+def _places(hot: bool) -> Iterator[int]:
+    """Where ranges begin: anywhere, or in few places that come again and again."""
+    choose = random.Random(11)  # noqa: S311 - which bytes, not a secret
+    few = [choose.randrange(SIZE - RANGE_BYTES) for _ in range(HOT_PLACES)]
+    while True:
+        yield choose.choice(few) if hot else choose.randrange(SIZE - RANGE_BYTES)
+
+
+def _range(start: int) -> dict[str, str]:
+    return {"Range": f"bytes={start}-{start + RANGE_BYTES - 1}"}
 
 
 async def _seconds(
-    http: httpx.AsyncClient, url: str, headers: Mapping[str, str], expected: int
+    client: aiohttp.ClientSession, way: _Way, headers: Mapping[str, str], expected: int
 ) -> float:
     """How long a GET takes to its last byte; RuntimeError unless `expected` bytes came."""
     began = time.perf_counter()
     received = 0
-    async with http.stream("GET", url, headers=dict(headers)) as response:
-        response.raise_for_status()
-        async for piece in response.aiter_raw():
+    async with client.get(way.url, headers={**way.headers, **headers}) as answer:
+        answer.raise_for_status()
+        async for piece in answer.content.iter_any():
             received += len(piece)
     if received != expected:
         raise RuntimeError(f"GET answered {received} bytes instead of {expected}.")

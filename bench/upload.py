@@ -8,77 +8,37 @@ import os
 import statistics
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 
 from bench.report import report
+from bench.store import DirectStore
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.ingest import IngestClient
 from hsis.contracts.uploads import DeclaredFile, UploadRequest
 
 PART_BYTES = 8 * 1024**2
 PARTS = 32
-ROUNDS = 3
+ROUNDS = 5
 READ_BYTES = 1024**2
 COLLECTION = "bench-upload"
 
 
-async def measure(
-    url: str,
-    password: str,
-    endpoint_url: str,
-    access_key: str,
-    secret_key: str,
-    bucket: str = "hsis",
-) -> None:
+async def measure(url: str, password: str, store: DirectStore) -> None:
     """Print the rate of both. What was sent is given up again: nothing is converted."""
     part = os.urandom(PART_BYTES)
-    config = AioConfig(
-        signature_version="s3v4",
-        s3={"addressing_style": "path", "payload_signing_enabled": False},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
     through: list[float] = []
     reference: list[float] = []
-    async with (
-        httpx.AsyncClient(trust_env=False, timeout=600) as http,
-        get_session().create_client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            config=config,
-        ) as s3,
-    ):
+    async with httpx.AsyncClient(trust_env=False, timeout=600) as http:
         token = (await CatalogClient(http, url).login("admin", password)).access_token
         ingest = IngestClient(http, url)
         for number in range(ROUNDS):
-            reference.append(await _direct(s3, bucket, f"bench/upload-{number}", part))
+            reference.append(await store.seconds_to_write([part] * PARTS, f"upload-{number}"))
             through.append(await _by_tus(ingest, token, number, part))
     size = PARTS * PART_BYTES
     ours, theirs = (size / 1e6 / statistics.median(times) for times in (through, reference))
     report("256 MiB in parts to the object store itself", f"{theirs:.0f} MB/s")
     report("256 MiB by tus", f"{ours:.0f} MB/s", f"{ours / theirs:.2f} of the reference")
-
-
-async def _direct(s3: Any, bucket: str, key: str, part: bytes) -> float:
-    """Seconds until the object is there."""
-    began = time.perf_counter()
-    where = {"Bucket": bucket, "Key": key}
-    upload = (await s3.create_multipart_upload(**where))["UploadId"]
-    parts = []
-    for number in range(1, PARTS + 1):
-        answer = await s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)
-        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-    await s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
-    taken = time.perf_counter() - began
-    await s3.delete_object(**where)
-    return taken
 
 
 async def _by_tus(ingest: IngestClient, token: str, number: int, part: bytes) -> float:

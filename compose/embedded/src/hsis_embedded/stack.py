@@ -92,6 +92,10 @@ class Stack:
             await self.supervisor.start(*(self._service(name, http) for name in SERVICES))
             await self.supervisor.start(self._edge(http))
 
+    def service_url(self, name: str) -> str:
+        """Where a service answers without the edge."""
+        return f"http://127.0.0.1:{self._ports[name]}"
+
     async def restart(self, name: str) -> None:
         """Start a service again that ended (its port stays the same)."""
         async with httpx.AsyncClient(trust_env=False, timeout=5.0) as http:
