@@ -278,7 +278,10 @@ async def test_a_correction_that_breaks_off_anywhere_is_completed(ingest: Ingest
     assert known.corrections[1].at < datetime.now(UTC)
 
 
-async def test_a_correction_of_an_item_that_goes_away_is_forgotten(ingest: Ingest):
+async def test_a_correction_of_an_item_that_goes_away_waits_in_the_trash_and_goes_with_it(
+    ingest: Ingest,
+):
+    token = ingest.admin_token
     await stored(ingest, "going")
     settings = Settings(**ingest.settings)
     by = Caller(subject="somebody", name="somebody", scopes=frozenset(), token="x")
@@ -292,9 +295,26 @@ async def test_a_correction_of_an_item_that_goes_away_is_forgotten(ingest: Inges
             await Corrector(pool, cut, catalog).correct(
                 COLLECTION, "going", by, CubeMetadata(unit="x")
             )
-        await ingest.catalog.delete_item(COLLECTION, "going", token=ingest.admin_token)
-        await Corrector(pool, cut, catalog).finish_open()
-        left = await pool.fetchval("SELECT count(*) FROM corrections WHERE item = 'going'")
+        storage = StorageClient(http, settings.storage_proxy_url)
+        for gone in (False, True):
+            await ingest.catalog.delete_item(COLLECTION, "going", token=token)
+            await Corrector(pool, storage, catalog).finish_open()
+            [entry] = (await ingest.catalog.trash(COLLECTION, item="going", token=token)).entries
+            if gone:
+                await ingest.catalog.purge(COLLECTION, entry.id, token=token)
+                await Corrector(pool, storage, catalog).finish_open()
+                continue
+            await ingest.catalog.restore(COLLECTION, entry.id, token=token)
+            await Corrector(pool, storage, catalog).finish_open()
+            assert (await item_of(ingest, "going"))["assets"]["cube"]["unit"] == "x"
+            assert (await dataset_of(ingest, "going"))["cube"].attrs["units"] == "x"
+            with pytest.raises(Unavailable):
+                await Corrector(pool, cut, catalog).correct(
+                    COLLECTION, "going", by, CubeMetadata(unit="y")
+                )
+        left = await pool.fetchval(
+            "SELECT count(*) FROM corrections WHERE item = 'going' AND applied_at IS NULL"
+        )
     assert left == 0
 
 

@@ -134,11 +134,18 @@ class Corrector:
                 document = await self._catalog.item(collection, item)
             except NotFound:
                 document = None
+            if document is None and await self._may_come_back(collection, item):
+                continue
             if document is None or document["properties"].get("created", "") != row.item_created:
                 async with transaction(self._pool) as db:
                     await repository.forget(db, row.id)
             else:
                 await self._apply(row, document, await self._open(document))
+
+    async def _may_come_back(self, collection: str, item: str) -> bool:
+        """Whether the trash keeps a cube of that id: what was begun then waits for it."""
+        page = await self._catalog.trash(collection, item=item)
+        return any(entry.cube_kept for entry in page.entries)
 
     async def _apply(self, row: CorrectionRow, item: Item, store: _Store) -> Item:
         changes = row.metadata
