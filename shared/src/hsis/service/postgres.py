@@ -47,11 +47,19 @@ async def open_pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[as
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Unavailable when Postgres does not answer, InvalidInput for a text that it cannot hold."""
+    """Unavailable when Postgres does not answer, InvalidInput for a text that it cannot hold.
+
+    Unavailable also where a newer version's migration came between: within a transaction asyncpg
+    cannot plan a statement anew, the next time it does.
+    """
     try:
         yield
     except asyncpg.DataError as error:  # U+0000, half a surrogate pair
         raise InvalidInput("The request holds a text that cannot be stored.") from error
+    except asyncpg.InvalidCachedStatementError as error:
+        raise Unavailable(
+            "The tables were changed at this moment; the same again works."
+        ) from error
     except _AWAY as error:
         raise Unavailable("Postgres does not answer.") from error
 
