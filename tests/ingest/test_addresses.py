@@ -5,7 +5,7 @@ import ssl
 import httpx
 import pytest
 
-from hsis_ingest.addresses import AddressRules, CheckedTransport, is_public
+from hsis_ingest.addresses import AddressRules, CheckedTransport, is_public, name_in
 from hsis_ingest.errors import SourceNotAllowed
 from tests.support.servers import served
 
@@ -26,6 +26,19 @@ NOT_PUBLIC = [
     "::ffff:8.8.8.8", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1",
     "2002:7f00:1::", "2001:0:1::1", "2001:db8::1", "100::1", "fd00:ec2::254",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://h/my%20cube.raw?x=1", "my cube.raw"),
+        ("http://h/a/100%2541.npy", "100%41.npy"),
+        ("http://h/a/", "a"),
+        ("http://h", ""),
+    ],
+)
+def test_the_name_of_a_file_in_a_url(url: str, name: str):
+    assert name_in(httpx.URL(url)) == name
 
 
 @pytest.mark.parametrize("address", PUBLIC)

@@ -8,7 +8,6 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from urllib.parse import unquote
 
 import httpx
 
@@ -125,4 +124,4 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
 def name_in(url: httpx.URL) -> str:
     """The last part of a URL's path, for a file's name; empty where there is none."""
-    return unquote(url.path.rstrip("/").rpartition("/")[2])
+    return url.path.rstrip("/").rpartition("/")[2]  # which httpx has decoded
