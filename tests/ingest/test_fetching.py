@@ -23,6 +23,8 @@ from tests.ingest.conftest import Ingest
 from tests.support.servers import served
 
 COLLECTION = "fetched"
+PATIENT_S = 5
+"""A lease that a busy machine does not lose."""
 CUBE = np.arange(60, dtype="<u2").reshape(3, 4, 5)
 HEADER = (
     "ENVI\nsamples = 5\nlines = 4\nbands = 3\ndata type = 12\ninterleave = bsq\n"
@@ -108,7 +110,7 @@ async def ingested(ingest: Ingest, *sources, url=None, **more):
 async def replica(idle_ingest: Ingest):
     app = idle_ingest.app(
         worker_enabled=True, fetch_private_hosts="localhost", fetch_max_redirects=2,
-        max_upload_bytes=1000, concurrent_fetches=4,
+        max_upload_bytes=1000, concurrent_fetches=4, lease_s=PATIENT_S,
     )  # fmt: skip
     async with served(app) as url:
         yield url
@@ -354,7 +356,7 @@ async def test_who_lies_about_ranges_is_named(idle_ingest: Ingest, broken: Break
     cut = whole(WHOLE, CUT, **V1)
     app = idle_ingest.app(
         worker_enabled=True, fetch_private_hosts="localhost", max_attempts=4, retry_delay_s=0,
-        concurrent_fetches=4,
+        concurrent_fetches=4, lease_s=PATIENT_S,
     )  # fmt: skip
     async with served(app) as url:
         uploads = [
@@ -396,7 +398,7 @@ async def test_attempts_that_bring_a_part_do_not_count(
     )
     app = idle_ingest.app(
         worker_enabled=True, fetch_private_hosts="localhost", max_attempts=3,
-        transfer_part_bytes=5 * MIB, retry_delay_s=0,
+        transfer_part_bytes=5 * MIB, retry_delay_s=0, lease_s=PATIENT_S,
     )  # fmt: skip
     async with served(app) as url:
         upload = await ingested(idle_ingest, source, url=url, id="parts", axes="byx")
@@ -428,7 +430,7 @@ async def test_another_goes_on_after_a_kill(idle_ingest: Ingest, broken: Breakin
     )
     app = {
         "worker_enabled": True, "fetch_private_hosts": "localhost",
-        "transfer_part_bytes": 5 * MIB,
+        "transfer_part_bytes": 5 * MIB, "lease_s": 2,
     }  # fmt: skip
     with monkeypatch.context() as killed:
         killed.setattr(fetch_queue, "put_back", never)
@@ -454,7 +456,10 @@ async def test_another_goes_on_after_a_kill(idle_ingest: Ingest, broken: Breakin
 async def test_time_is_counted_over_all_attempts(idle_ingest: Ingest, broken: Breaking):
     told = {"Content-Length": str(len(WHOLE))}
     source = broken.has("a.npy", lambda _: Answer(WHOLE[:CUT], 200, told, True))
-    app = {"worker_enabled": True, "fetch_private_hosts": "localhost", "fetch_max_s": 0.2}
+    app = {
+        "worker_enabled": True, "fetch_private_hosts": "localhost", "fetch_max_s": 0.2,
+        "lease_s": PATIENT_S,
+    }  # fmt: skip
     async with served(idle_ingest.app(**app)) as url:
         upload = await ingested(idle_ingest, source, url=url, id="slow")
         ended = await idle_ingest.ended(upload)
@@ -472,6 +477,21 @@ async def test_an_attempt_that_goes_on_is_checked_as_the_first(
     ended = await idle_ingest.ended(upload)
     assert ended.error.slug == "source-not-allowed"
     assert broken.asked["a.npy"] == [NONE, FROM_CUT]
+
+
+async def test_what_has_no_room_is_refused_before_it_comes(
+    idle_ingest: Ingest, broken: Breaking, replica: str
+):
+    catalog, token = idle_ingest.catalog, idle_ingest.admin_token
+    await catalog.create_collection({"id": "narrow", "description": "of a test"}, token=token)
+    await catalog.set_quota("narrow", len(WHOLE) - 1, token=token)
+    told = {"Content-Length": str(len(WHOLE))}
+    source = broken.has("a.npy", lambda _: Answer(b"", 200, told, True))
+    client = type(idle_ingest.client)(idle_ingest.http, replica)
+    wanted = IngestRequest(collection="narrow", sources=[source])
+    ended = await idle_ingest.ended(await client.ingest(wanted, token=token))
+    assert ended.error.slug == "quota-exceeded"
+    assert len(broken.asked["a.npy"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hsis.errors import (
 )
 from hsis.service.logs import new_request_id, request_id
 from hsis.service.postgres import transaction
-from hsis_ingest import fetch_queue, repository, transfer_repository
+from hsis_ingest import fetch_queue, quotas, repository, transfer_repository
 from hsis_ingest.addresses import AddressRules
 from hsis_ingest.errors import (
     PROBLEMS,
@@ -96,6 +96,8 @@ class Fetcher:
             raise
         except LeaseLost:
             logger.warning("the lease of a fetch was lost, or its upload given up", extra=extra)
+            # Of a given-up upload it is still held, and what removes that would wait for its end.
+            await self._put_back(fetch, token, self._settings.retry_delay_s, counts=True)
         except AWAY as error:
             logger.warning("fetching waits: %s", error.detail, extra=extra)
             await self._put_back(fetch, token, self._settings.outage_delay_s, counts=False)
@@ -227,7 +229,8 @@ class Attempt:
         return open_url(self._settings, self._rules, source, known)
 
     async def _note_source(self, size: int | None, validator: str | None) -> None:
-        """TooLarge where the file has no room beside the others of its upload."""
+        """TooLarge where the file has no room beside the others of its upload, or in its
+        collection's quota."""
         fetch = self.fetch
         async with transaction(self._state.pool) as db:
             upload = await repository.find(db, fetch.upload.id, lock=True)
@@ -240,6 +243,9 @@ class Attempt:
                     "(setting max_upload_bytes)."
                 )
             await fetch_queue.note_source(db, fetch, self.token, size, validator)
+        if size is not None:
+            holder = quotas.holder_of(upload.id)
+            await quotas.reserve(self._state.own_catalog, upload.collection, holder, used + size)
         self._size = size
         self._receiver.expect(size)
 
