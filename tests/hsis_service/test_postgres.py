@@ -1,5 +1,6 @@
 """What becomes of Postgres's own errors."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,3 +27,24 @@ async def test_a_migration_while_a_replica_runs_costs_it_one_answer(
                 await db.fetch("SELECT * FROM things")
         async with transaction(pool) as db:
             assert [tuple(row) for row in await db.fetch("SELECT * FROM things")] == [("a", 7)]
+
+
+async def test_a_task_that_is_told_to_end_does_so_though_its_connection_broke(
+    database: Callable[[str], Awaitable[dict[str, Any]]],
+) -> None:
+    settings = DatabaseSettings(token_public_key="-", **await database("ingest"))
+    begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def wait_for_ever() -> None:
+        async with transaction(pool) as db:
+            begun.set_result(await db.fetchval("SELECT pg_backend_pid()"))
+            await asyncio.Event().wait()
+
+    async with open_pool(settings, "ingest") as pool:
+        task = asyncio.create_task(wait_for_ever())
+        number = await begun
+        async with transaction(pool) as db:
+            assert await db.fetchval("SELECT pg_terminate_backend($1, 5000)", number)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

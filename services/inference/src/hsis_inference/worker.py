@@ -9,6 +9,7 @@ from functools import partial
 import asyncpg
 
 from hsis.errors import Conflict, DomainError, InvalidInput, NotFound, TooLarge, Unavailable
+from hsis.service.ending import end_if_told
 from hsis.service.logs import new_request_id, request_id
 from hsis_inference import leases, queue
 from hsis_inference.device import Device
@@ -105,9 +106,11 @@ class Worker:
             try:
                 found = await step()
             except (DomainError, TimeoutError) as error:
+                end_if_told()
                 logger.warning("the worker goes on after: %s", error)
                 found = False
             except Exception:
+                end_if_told()
                 logger.exception("the worker goes on after an unexpected error")
                 found = False
             if not found:

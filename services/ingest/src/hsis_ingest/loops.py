@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from hsis.errors import Unavailable
+from hsis.service.ending import end_if_told
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +22,11 @@ async def forever(
         try:
             await step()
         except Unavailable as error:
+            end_if_told()
             logger.warning("waiting for another part: %s", error.detail)
             await asyncio.sleep(failure_pause_s)
         except Exception:
+            end_if_told()
             logger.exception("a step failed; the work goes on")
             await asyncio.sleep(failure_pause_s)
         await asyncio.sleep(pause_s)

@@ -10,6 +10,7 @@ import asyncpg
 from fastapi import Request
 
 from hsis.errors import InvalidInput, Unavailable
+from hsis.service.ending import end_if_told
 from hsis.service.settings import DatabaseSettings
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def translated() -> Iterator[None]:
             "The tables were changed at this moment; the same again works."
         ) from error
     except _AWAY as error:
+        end_if_told()
         raise Unavailable("Postgres does not answer.") from error
 
 
