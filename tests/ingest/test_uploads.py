@@ -136,6 +136,18 @@ async def test_an_announcement_can_be_repeated_where_its_answer_was_lost(ingest:
         await ingest.client.create(other, key=key, token=ingest.admin_token)
 
 
+async def test_announcements_with_a_key_at_once_are_one(ingest: Ingest):
+    """As of a client that asks again while the first answer is on its way."""
+    key, request = str(uuid.uuid4()), request_of("at-once", files=[{"name": "a", "size": 5}])
+    made = await asyncio.gather(
+        *(ingest.client.create(request, key=key, token=ingest.admin_token) for _ in range(4))
+    )
+    assert len({upload.id for upload in made}) == 1
+    quota = await ingest.catalog.quota("at-once", token=ingest.admin_token)
+    assert quota.reserved_bytes == 5
+    await ingest.client.delete(made[0].id, token=ingest.admin_token)
+
+
 async def test_files_are_stored_as_they_are(ingest: Ingest):
     files = [{"name": "a b#c?%25.npy", "size": 700_000}, {"name": "later", "size": 1}]
     upload = await announced(ingest, "stored", files=files)
