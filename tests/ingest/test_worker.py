@@ -233,7 +233,8 @@ async def test_of_two_identical_uploads_at_once_one_keeps_its_originals(
         return await resolve(self, upload)
 
     monkeypatch.setattr(Duplicates, "resolve", at_once)
-    async with replica(idle_ingest), replica(idle_ingest):
+    patient = {"lease_s": 20}
+    async with replica(idle_ingest, **patient), replica(idle_ingest, **patient):
         for number in range(3):
             calls = itertools.count(1)
             content = content_of(np.full((3, 3, 3), next(NUMBERS)))
