@@ -1,5 +1,6 @@
 """Which files of a folder make a scene, and what its item is called."""
 
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -57,6 +58,18 @@ def test_scenes(names: list[str], scenes: list[list[str]]) -> None:
 )
 def test_ids(names: list[str], given: str | None, ids: list[str]) -> None:
     assert scene_ids([(PurePosixPath(name),) for name in names], given) == ids
+
+
+def test_a_folder_of_many_files_takes_no_square_of_time() -> None:
+    """It is asked for over HTTP, of up to 100,000 names."""
+    names = [f"{at}{end}" for at in range(5_000) for end in (".raw", ".hdr", ".png")]
+    begun = time.process_time()
+    found, beside = scenes_of([PurePosixPath(name) for name in names])
+    ids = scene_ids(found)
+    alike = scene_ids([(PurePosixPath(f"{'a' * at}/b!"),) for at in range(1, 150)] * 60, "x" * 128)
+    assert time.process_time() - begun < 5
+    assert (len(found), len(beside), len(set(ids))) == (5_000, 5_000, 5_000)
+    assert len(set(alike)) == len(alike)
 
 
 def test_a_folder(tmp_path: Path) -> None:

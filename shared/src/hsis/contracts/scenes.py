@@ -1,6 +1,8 @@
 """Which of many files belong together: the scenes of a folder or of an archive, by their names."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import count
 from pathlib import PurePosixPath
 
 from hsis.contracts.ids import id_from_filename
@@ -66,29 +68,32 @@ def scene_ids(scenes: Sequence[Scene], given: str | None = None) -> list[str]:
     if given is not None and len(scenes) == 1:
         return [given]
     short = [id_from_filename(scene[0].name) for scene in scenes]
+    alike, taken = Counter(short), set[str]()
+    again: dict[str, int] = {}  # by id, the next number to try
     ids: list[str] = []
     for scene, name in zip(scenes, short, strict=True):
-        chosen = name if short.count(name) == 1 else id_from_filename("-".join(scene[0].parts))
+        chosen = name if alike[name] == 1 else id_from_filename("-".join(scene[0].parts))
         base = chosen = chosen if given is None else f"{given}-{chosen}"[:128]
-        number = 2
-        while chosen in ids:
-            chosen, number = f"{base[:120]}-{number}", number + 1
+        numbers = count(again.get(base, 2))
+        while chosen in taken:
+            again[base] = (number := next(numbers)) + 1
+            chosen = f"{base[:120]}-{number}"
+        taken.add(chosen)
         ids.append(chosen)
     return ids
 
 
 def _of_folder(files: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:
-    scenes: list[Scene] = []
-    left = list(files)
-    for metadata in [path for path in files if path.name.upper().endswith(ENMAP_METADATA)]:
-        prefix = metadata.name[: -len(ENMAP_METADATA)]
-        product = [path for path in left if path.name.startswith(prefix)]
-        images = [path for path in product if path.name[len(prefix) :].upper() == ENMAP_IMAGE]
-        if images:
-            scenes.append((images[0], metadata))
-            left = [path for path in left if path not in scenes[-1]]
-    beside = [path for path in left if _is_of_enmap(path, scenes)]
-    left = [path for path in left if path not in beside]
+    scenes = _of_enmap(files)
+    taken = {path for scene in scenes for path in scene}
+    prefixes = {image.name[: -len(ENMAP_IMAGE)] for image, _ in scenes}
+    lengths = {len(prefix) for prefix in prefixes}
+    left: list[PurePosixPath] = []
+    beside: list[PurePosixPath] = []
+    for path in files:  # beside an EnMAP product lie its quicklooks and masks
+        if path not in taken:
+            is_of = any(path.name[:length] in prefixes for length in lengths)
+            (beside if is_of else left).append(path)
     found, left = _of_envi(left)
     scenes += found
     for path in left:
@@ -101,27 +106,44 @@ def _of_folder(files: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixP
     return scenes, beside
 
 
-def _is_of_enmap(path: PurePosixPath, products: list[Scene]) -> bool:
-    """Whether a file is a quicklook or a mask of an EnMAP product whose image was found."""
-    return any(path.name.startswith(image.name[: -len(ENMAP_IMAGE)]) for image, _ in products)
+def _of_enmap(files: list[PurePosixPath]) -> list[Scene]:
+    images = {
+        path.name[: -len(ENMAP_IMAGE)]: path
+        for path in reversed(files)
+        if path.name.upper().endswith(ENMAP_IMAGE)
+    }
+    metadata = {
+        path.name[: -len(ENMAP_METADATA)]: path
+        for path in reversed(files)
+        if path.name.upper().endswith(ENMAP_METADATA)
+    }
+    return [(images[prefix], metadata[prefix]) for prefix in sorted(images.keys() & metadata)]
 
 
 def _of_envi(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:
-    headers = [path for path in left if path.name.lower().endswith(HEADER)]
-    pairs: dict[PurePosixPath, Scene] = {}
-    for header in headers:
-        data = [path for path in left if belongs(header.name, path.name)]
-        pairs[header] = (*data, header)
+    headers, data = [], defaultdict[str, list[PurePosixPath]](list)
+    for path in left:  # data by the names that a header of it has, as `belongs` says
+        if path.name.lower().endswith(HEADER):
+            headers.append(path)
+            continue
+        data[path.name].append(path)
+        if path.suffix and path.suffix.lower() in DATA_SUFFIXES:
+            data[path.stem].append(path)
+    pairs: dict[PurePosixPath, Scene] = {
+        header: (*data.get(header.name[: -len(HEADER)], ()), header) for header in headers
+    }
     pairs = _each_once(pairs)
     taken = {path for pair in pairs.values() for path in pair}
     left = [path for path in left if path not in taken]
     own = {header: pair for header, pair in pairs.items() if not _is_reference(header.name)}
+    named: dict[str, PurePosixPath] = {}
+    for header in own:
+        named.setdefault(header.name.lower(), header)
     for header, pair in pairs.items():
         if _is_reference(header.name):
-            of = header.name.partition("_")[2].lower()
-            named = [scene for scene in own if scene.name.lower() == of]
-            whose = named or (list(own) if len(own) == 1 else [header])
-            own[whose[0]] = own.get(whose[0], ()) + pair
+            only = next(iter(own)) if len(own) == 1 else header
+            whose = named.get(header.name.partition("_")[2].lower(), only)
+            own[whose] = own.get(whose, ()) + pair
     return list(own.values()), left
 
 
