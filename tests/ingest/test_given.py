@@ -255,6 +255,9 @@ def test_nodata_is_a_value_of_the_type():
     assert math.isnan(described({"nodata": "nan"}, "float32").info.nodata)
     # The nearest float32, as a file of that type holds it.
     assert described({"nodata": 0.1}, "float32").info.nodata == float(np.float32(0.1))
+    least = described({"nodata": -3.4028235e38}, "float32").info.nodata  # as headers write it
+    assert least == float(np.finfo(np.float32).min)
+    assert described({"nodata": 2**63 - 1}, "int64").info.nodata == 2.0**63
     for nodata, dtype in ((1.5, "int16"), (-1, "uint8"), (70000, "uint16"), ("nan", "int32")):
         with pytest.raises(MetadataMismatch, match="an integer from"):
             described({"nodata": nodata}, dtype)

@@ -256,10 +256,13 @@ def test_a_large_tiff_is_a_bigtiff_with_offsets_behind_4_gib() -> None:
     [
         ("uint16", 65535.0, b"65535"),
         ("uint16", -9999.0, None),
+        ("int64", 2.0**63, b"9223372036854775807"),  # the greatest, which no float is
         ("int16", -9999.5, None),
         ("int16", float("nan"), None),
         ("float32", float("nan"), b"nan"),
         ("float32", -9999.0, b"-9999"),
+        ("float32", -3.4028235e38, b"-3.4028234663852886e+38"),  # the least, as headers write it
+        ("complex64", -3.4028235e38, b"-3.4028234663852886e+38"),
         ("float32", -1.7e308, None),
     ],
 )

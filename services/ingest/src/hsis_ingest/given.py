@@ -17,6 +17,7 @@ from hsis.cube.band_table import parse_band_table
 from hsis.cube.gains import gain_of
 from hsis.cube.layout import MAX_SHAPE, CubeInfo
 from hsis.cube.stac import Footprint
+from hsis.cube.statistics import nodata_in
 from hsis.errors import InvalidInput
 from hsis_ingest.errors import CubeTooLarge, HeaderMismatch, MetadataMismatch
 
@@ -126,7 +127,7 @@ def check(info: CubeInfo, name: str, value: Any, what: str) -> None:
         )
     if name == "band_names" and len(set(value)) != len(value):
         raise MetadataMismatch(f"{what} has a name twice; names of their own are right.")
-    if name == "nodata" and not representable(value, info.dtype):
+    if name == "nodata" and nodata_in(info.dtype, value) is None:
         raise MetadataMismatch(
             f"{what} is {value:g}, which no value of the type {info.dtype.name} is; "
             f"{_range(info.dtype)} is right."
@@ -197,14 +198,6 @@ def footprint_of(known: Acquisition) -> Footprint | None:
 def gridded(info: CubeInfo) -> bool:
     """Whether the cube has a grid on the earth."""
     return info.crs_wkt is not None and info.transform is not None
-
-
-def representable(value: float, dtype: np.dtype[Any]) -> bool:
-    """Whether a value of that type, or its real part, can be this one."""
-    if dtype.kind in "fc":
-        return not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
-    limits = np.iinfo(dtype)
-    return math.isfinite(value) and value.is_integer() and limits.min <= value <= limits.max
 
 
 def with_table(given: CubeMetadata, content: bytes, name: str) -> CubeMetadata:

@@ -196,10 +196,8 @@ def all_valid(values: NDArray[Any], nodata: float | None) -> bool:
         return False
     if nodata is None or math.isnan(nodata):
         return True
-    if values.dtype.kind in "iu":
-        whole = _whole_nodata(values.dtype, nodata)
-        return whole is None or not (values == whole).any()
-    return not (values == nodata).any()
+    own = nodata_in(values.dtype, nodata)
+    return own is None or not (values == own).any()
 
 
 def valid_mask(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
@@ -207,18 +205,20 @@ def valid_mask(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     mask: NDArray[np.bool_] = np.isfinite(values)
     if nodata is None or math.isnan(nodata):
         return mask
-    if values.dtype.kind not in "iu":
-        mask &= values != nodata
-    elif (whole := _whole_nodata(values.dtype, nodata)) is not None:
-        mask &= values != whole
+    if (own := nodata_in(values.dtype, nodata)) is not None:
+        mask &= values != own
     return mask
 
 
-def _whole_nodata(dtype: np.dtype[Any], nodata: float) -> int | None:
-    """The integer that nodata is; None where no integer of `dtype` is nodata.
+def nodata_in(dtype: np.dtype[Any], nodata: float) -> int | float | None:
+    """What values of the type that are nodata are, or their real part; None where none can be.
 
     As floats, integers of 64 bits would equal their neighbours.
     """
+    if dtype.kind not in "iu":
+        with np.errstate(over="ignore"):
+            nearest = float(np.finfo(dtype).dtype.type(nodata))
+        return nearest if math.isfinite(nearest) or not math.isfinite(nodata) else None
     if not float(nodata).is_integer():
         return None
     limits = np.iinfo(dtype)

@@ -1,19 +1,18 @@
 """The tags of a GeoTIFF that do not depend on its size, as GDAL writes them."""
 
-import math
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from hsis.cube.layout import CubeInfo
+from hsis.cube.statistics import nodata_in
 from hsis_tiles.errors import UnsupportedExport
 from hsis_tiles.export.attributes import ACQUIRED_AT, Texts
 
@@ -23,6 +22,7 @@ _CODES = {SHORT: "H", LONG: "I", LONG8: "Q"}
 _OF_THE_SIZE = frozenset(
     {254, 256, 257, 259, 273, 278, 279, 317, 322, 323, 324, 325}
 )  # dimensions, compression, strips and tiles
+_GDAL_NODATA = 42113
 TEMPLATE_PIXELS = 16
 
 
@@ -52,7 +52,16 @@ def template_tags(info: CubeInfo, attributes: Texts) -> list[Tag]:
         raise UnsupportedExport(
             f"A GeoTIFF cannot hold {info.dtype.name} values or this reference system: {error}."
         ) from error
-    return [tag for tag in _tags(content) if tag.number not in _OF_THE_SIZE]
+    tags = [tag for tag in _tags(content) if tag.number not in _OF_THE_SIZE]
+    nodata = _nodata(info)
+    if not isinstance(nodata, int):
+        return tags
+    # GDAL writes it as a float, and of one with an exponent it reads only the first digit.
+    digits = f"{nodata}\0".encode()
+    return [
+        replace(tag, count=len(digits), content=digits) if tag.number == _GDAL_NODATA else tag
+        for tag in tags
+    ]
 
 
 def _template(info: CubeInfo, attributes: Texts) -> bytes:
@@ -96,15 +105,7 @@ def _dataset_tags(attributes: Texts) -> dict[str, str]:
 def _nodata(info: CubeInfo) -> float | int | None:
     """As GDAL takes it: integers of 64 bits are none of its floats, and what no value of the type
     can be is none."""
-    nodata = info.nodata
-    if nodata is None:
-        return None
-    if info.dtype.kind in "iu":
-        limits = np.iinfo(info.dtype)
-        whole = math.isfinite(nodata) and float(nodata).is_integer()
-        return int(nodata) if whole and limits.min <= nodata <= limits.max else None
-    beyond = math.isfinite(nodata) and abs(nodata) > float(np.finfo(info.dtype).max)
-    return None if beyond else nodata
+    return None if info.nodata is None else nodata_in(info.dtype, info.nodata)
 
 
 def _describe_bands(dataset: Any, info: CubeInfo) -> None:
