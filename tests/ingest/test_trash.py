@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.trash import RestoreRequest
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
+from hsis.cube.stac import ItemParts, item_document
 from hsis.errors import Conflict, NotFound
 from hsis_ingest import queue
+from hsis_ingest.as_it_was import Before
 from hsis_ingest.convert import Conversion
 from hsis_ingest.corrected import acquisition_of
 from tests.ingest.conftest import Ingest
@@ -159,6 +162,25 @@ def test_instruments_of_a_users_own_making_keep_no_item_from_coming_back():
         assert acquisition_of(item, info).sensor == sensor
 
 
+def test_a_cube_that_is_converted_otherwise_today_is_told_as_it_is_now():
+    """An earlier version made values physical where bands have scales of their own."""
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def made_of(info: CubeInfo, upload: str):
+        known = {"hsi:upload": upload, "hsi:source_format": "PRISMA"}
+        return item_document(ItemParts("col", "scene", info, None, None, at, known))
+
+    was = made_of(CubeInfo((2, 3, 4), np.dtype(np.float32), (400.0, 500.0), unit="1"), "first")
+    was["properties"]["title"] = "The field"
+    info = CubeInfo((2, 3, 4), np.dtype(np.uint16), (400.0, 510.0), unit="1", scale=(0.5, 0.25))
+    now = Before(was, ()).restored(made_of(info, "second"))
+    assert now["properties"]["title"] == "The field"
+    assert now["properties"]["hsi:data_type"] == now["assets"]["cube"]["data_type"] == "uint16"
+    assert now["properties"]["hsi:wavelength_max"] == 0.51
+    assert "raster:scale" not in now["assets"]["cube"]
+    assert [band["raster:scale"] for band in now["assets"]["cube"]["bands"]] == [0.5, 0.25]
+
+
 async def is_as_it_was(ingest: Ingest, before, item: str):
     """The item of this id has everything that the deleted one had."""
     token = ingest.admin_token
@@ -291,7 +313,7 @@ async def test_what_a_restoration_that_is_given_up_kept_goes_with_it(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Conversion, "_write_rest", held)
-    async with ingest.replica(**PATIENT):
+    async with ingest.replica(lease_s=2):
         await reached.wait()
         await ingest.catalog.purge(COLLECTION, entry.id, token=token)
         async with asyncio.timeout(20):

@@ -14,7 +14,22 @@ from hsis_ingest.registration import UPLOAD_PROPERTY
 
 Item = dict[str, Any]
 OF_THE_NEW = (UPLOAD_PROPERTY, "created", "updated")
-OF_THE_CUBE = frozenset({"unit", "nodata", "classification:classes", "file:size"})
+OF_THE_CUBE = frozenset(
+    [
+        "hsi:band_count",
+        "hsi:data_type",
+        "hsi:wavelength_min",
+        "hsi:wavelength_max",
+        "cube:dimensions",
+        "proj:transform",
+        "proj:shape",
+    ]
+)
+"""Properties that tell what is stored: this version may convert the same files otherwise."""
+OF_ITS_VALUES = frozenset(
+    ["unit", "nodata", "raster:scale", "raster:offset", "classification:classes", "file:size"]
+)
+"""The same of the members of the asset `cube`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,17 @@ class Before:
         own = {
             name: value
             for name, value in self.item["assets"].get("cube", {}).items()
-            if name not in OF_THE_CUBE
+            if name not in OF_ITS_VALUES
         }
         assets = kept | made["assets"] | {"cube": own | made["assets"]["cube"]}
-        properties = self.item["properties"] | {
-            name: made["properties"][name] for name in OF_THE_NEW
+        properties = {
+            name: value
+            for name, value in self.item["properties"].items()
+            if name not in OF_THE_CUBE
+        } | {
+            name: value
+            for name, value in made["properties"].items()
+            if name in OF_THE_CUBE or name in OF_THE_NEW
         }
         return self.item | {"id": made["id"], "assets": assets, "properties": properties}
 
