@@ -218,6 +218,12 @@ def test_wavelengths_that_fit(wavelengths, expected):
     assert opened(content_of(scene=CUBE, wavelength=np.ones(7))).info.wavelengths_nm is None
 
 
+@pytest.mark.parametrize("shape", [(0, 1), (1, 0)])
+def test_no_wavelengths_are_none_of_one_band(shape):
+    content = content_of(scene=CUBE[..., 0], wavelength=np.zeros(shape))
+    assert opened(content, axes="yx").info.wavelengths_nm is None
+
+
 def test_a_bomb_is_refused_before_it_is_loaded():
     content = content_of(True, scene=np.zeros((500, 500, 200), np.uint8))
     assert len(content) < 100_000

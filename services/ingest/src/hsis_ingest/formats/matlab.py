@@ -1,5 +1,6 @@
 """MATLAB v5 files: named arrays without axis names, in Fortran order."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,8 +105,8 @@ def _wavelengths(variables: Sequence[Stored], bands: int) -> tuple[float, ...] |
     """A variable of one number a band by a usual name: nm, or µm where all are below 100."""
     for stored in variables:
         variable = stored.variable
-        count = max(variable.shape, default=0)
-        fits = variable.numeric and count == bands and sum(n != 1 for n in variable.shape) <= 1
+        longest = max(variable.shape, default=0)
+        fits = variable.numeric and longest == math.prod(variable.shape) == bands
         if variable.name.lower() in WAVELENGTH_NAMES and fits:
             found = stored.values().astype(np.float64)
             if not np.isfinite(found).all():
