@@ -43,7 +43,7 @@ class Settings(DatabaseSettings):
     transfer_part_bytes: int = Field(
         default=8 * MIB,
         ge=5 * MIB,
-        description="Of a resumable upload, stored at once; it holds two in memory",
+        description="Of a resumable upload, stored at once; it holds three in memory",
     )
     transfer_idle_s: float = Field(
         default=30.0, gt=0, description="Longest silence of a client that sends"
