@@ -97,11 +97,8 @@ async def database(postgres: Postgres) -> DatabaseFactory:
     async def create(schema: str) -> dict[str, Any]:
         template = f"template_{schema}"
         if schema not in templates:
-            await postgres.create_database(template)
-            await postgres.create_schema(template, schema, databases.PASSWORD)
-            settings = DatabaseSettings(
-                token_public_key="", **databases.connection_settings(postgres, template, schema)
-            )
+            made = await databases.create(postgres, template, schema)
+            settings = DatabaseSettings(token_public_key="", **made)
             await migrate(settings, schema, f"hsis_{schema}")
             templates.add(schema)
         name = f"{schema}_{uuid.uuid4().hex[:12]}"

@@ -11,7 +11,7 @@ import pytest
 
 from hsis.contracts.jobs import JobStatus
 from hsis.errors import Conflict
-from hsis.service.postgres import migrate, open_pool, transaction
+from hsis.service.postgres import open_pool, transaction
 from hsis.service.secret_files import SigningKeys
 from hsis_inference import leases, queue
 from hsis_inference.errors import LeaseLost, NotEnoughPixels
@@ -31,8 +31,6 @@ async def pool(
     database: Callable[[str], Awaitable[dict[str, Any]]], keys: SigningKeys
 ) -> AsyncIterator[asyncpg.Pool]:
     settings = Settings(token_public_key=keys.public_pem, **await database("inference"))
-    assert await migrate(settings, "inference", "hsis_inference") == ["0001_jobs.sql"]
-    assert await migrate(settings, "inference", "hsis_inference") == []
     async with open_pool(settings, "inference") as made:
         yield made
 

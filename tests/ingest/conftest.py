@@ -94,7 +94,7 @@ class Ingest:
         async with asyncio.timeout(60):
             while not upload.state.final:
                 upload = await self.client.upload(upload.id, token=self.admin_token)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         return upload
 
     async def keys(self, prefix: str) -> list[str]:

@@ -19,6 +19,13 @@ def connection_settings(postgres: Postgres, name: str, schema: str) -> dict[str,
     }
 
 
+async def create(postgres: Postgres, name: str, schema: str) -> dict[str, Any]:
+    """Make a database with the service's schema, which is empty; the connection's settings."""
+    await postgres.create_database(name)
+    await postgres.create_schema(name, schema, PASSWORD)
+    return connection_settings(postgres, name, schema)
+
+
 async def clone(postgres: Postgres, template: str, name: str, schema: str) -> None:
     """Make the database `name` like `template`, which nobody is connected to."""
     connection = await postgres.connect()
