@@ -293,7 +293,8 @@ def test_reflectance_of_a_capture(item: str, tmp_path: Path) -> None:
         spectral.envi.save_image(str(tmp_path / f"{name}.hdr"), values, ext=".raw", metadata=bands)
     sent = ["upload", tmp_path / "leaf.raw", "--collection", COLLECTION, "--wait"]
     sent += ["--calibration", "reflectance", "--white-reflectance"]
-    assert "such as 0.99 or a file" in run(*sent, tmp_path / "none.csv", code=2).stderr
+    for wrong in (tmp_path / "none.csv", tmp_path, ",".join(["0.99"] * 80)):
+        assert "such as 0.99 or a file" in run(*sent, wrong, code=2).stderr
     assert "0.99 for 99 %" in run(*sent, "99", code=2).stderr
     (tmp_path / "panel.csv").write_text("400,0.5\n800,0.25\n")
     upload = answer(*sent, tmp_path / "panel.csv")

@@ -111,13 +111,15 @@ def _table_of(white_reflectance: str | None) -> Path | None:
     if white_reflectance is None or is_number(white_reflectance):
         return None
     path = Path(white_reflectance)
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
         raise InvalidInput(
             f"--white-reflectance {white_reflectance!r:.80}: a number such as 0.99 or a file is "
-            "right."
-        )
-    with path.open("rb") as file:
-        parse_panel_table(file.read(MAX_BYTES + 1), path.name)
+            f"right ({error.strerror})."
+        ) from None
+    parse_panel_table(content, path.name)
     return path
 
 
