@@ -212,10 +212,22 @@ class Cut(StorageClient):
         return await super().put(key, content, **more)
 
 
+class Between(StorageClient):
+    """The store, which has somebody do something before it takes the first write."""
+
+    other = None
+
+    async def put(self, key, content, **more):
+        if self.other is not None:
+            other, self.other = self.other, None
+            await other()
+        return await super().put(key, content, **more)
+
+
 class CutCatalog(CatalogClient):
     """The catalog, which goes away before it takes an item."""
 
-    async def replace_item(self, collection, item, **more):
+    async def change_item(self, collection, item, change, **more):
         raise Unavailable("the catalog is away")
 
 
@@ -276,6 +288,31 @@ async def test_a_correction_that_breaks_off_anywhere_is_completed(ingest: Ingest
     assert all(entry.applied for entry in known.corrections)
     assert known.corrections[0].by == "somebody"
     assert known.corrections[1].at < datetime.now(UTC)
+
+
+async def test_what_a_user_writes_into_the_item_while_it_is_corrected_stays(ingest: Ingest):
+    await stored(ingest, "twice")
+    settings = Settings(**ingest.settings)
+    by = Caller(subject="somebody", name="somebody", scopes=frozenset(), token="x")
+
+    async def entitle():
+        document = await item_of(ingest, "twice")
+        document["properties"]["title"] = "The field"
+        await ingest.catalog.replace_item(COLLECTION, document, token=ingest.admin_token)
+
+    async with (
+        open_pool(settings, "ingest") as pool,
+        open_http(settings, ServiceAuth("ingest", settings)) as http,
+    ):
+        storage = Between(http, settings.storage_proxy_url)
+        storage.other = entitle
+        catalog = CatalogClient(http, settings.catalog_url)
+        changes = CubeMetadata(unit="x")
+        made = await Corrector(pool, storage, catalog).correct(COLLECTION, "twice", by, changes)
+    now = await item_of(ingest, "twice")
+    for item in (made, now):
+        assert item["assets"]["cube"]["unit"] == "x"
+        assert item["properties"]["title"] == "The field"
 
 
 async def test_a_correction_of_an_item_that_goes_away_waits_in_the_trash_and_goes_with_it(

@@ -162,7 +162,13 @@ class Corrector:
         after = _Store(info, attributes, _separators(store, info))
         await self._write(cube_prefix(row.collection, row.item), store, after)
         await self._note_checksums(row, store, after)
-        made = await self._catalog.replace_item(row.collection, corrected)
+
+        def changed(now: Item) -> Item:
+            if now["properties"].get("created", "") != row.item_created:
+                raise Conflict(f"{row.item!r} in {row.collection!r} was replaced meanwhile.")
+            return corrected_item(now, info, changes, row.created_at)
+
+        made = await self._catalog.change_item(row.collection, row.item, changed)
         async with transaction(self._pool) as db:
             await repository.applied(db, row.id)
         return made

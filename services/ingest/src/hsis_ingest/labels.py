@@ -57,19 +57,24 @@ async def add(
     key = labels_key(collection, label_map, request.name)
     catalog = CatalogClient(state.http, state.settings.catalog_url)
     async with item_lock(state.pool, collection, item):
-        now = await catalog.item(collection, item)
-        _require_free(now, request.name)
-        if now["properties"].get("created") != before["properties"].get("created"):
-            raise Conflict(f"{item!r} in {collection!r} was replaced meanwhile; try again.")
+
+        def labelled(now: Item) -> Item:
+            if now["properties"].get("created") != before["properties"].get("created"):
+                raise Conflict(f"{item!r} in {collection!r} was replaced meanwhile; try again.")
+            if key_of(now["assets"].get(labels_asset(request.name), {})) != key:
+                _require_free(now, request.name)
+            return _with_labels(now, key, request.name, raster)
+
+        labelled(await catalog.item(collection, item))
         holder = f"labels:{label_map}"
         await quotas.reserve(catalog, collection, holder, len(raster.content))
         try:
             await state.storage.put(key, raster.content, content_type=MEDIA_TYPES["tif"])
-            document = _with_labels(now, key, request.name, raster)
             counted = [labels_asset(request.name)]
-            await catalog.replace_item(collection, document, counted=counted)
-        except NotFound:  # it was removed meanwhile
-            await state.storage.delete(key)
+            await catalog.change_item(collection, item, labelled, counted=counted)
+        except (NotFound, Conflict):  # it was removed or replaced meanwhile
+            prefix = raw_prefix(collection, label_map)
+            await remove_unneeded(state.pool, catalog, state.storage, prefix)
             raise
         finally:
             await catalog.release_bytes(holder)
@@ -81,12 +86,18 @@ async def remove(state: State, caller: Caller, collection: str, item: str, name:
     await state.access.require(caller, collection, Role.EDITOR)
     catalog = CatalogClient(state.http, state.settings.catalog_url)
     async with item_lock(state.pool, collection, item):
-        document = await catalog.item(collection, item)
-        asset = document["assets"].pop(labels_asset(name), None)
-        if asset is None:
-            raise NotFound(f"{item!r} in {collection!r} has no labels {name!r}.")
-        await catalog.replace_item(collection, _touched(document))
-        await _remove_raster(state, catalog, collection, item, key_of(asset), name)
+        taken: list[Item] = []
+
+        def without(now: Item) -> Item:
+            asset = now["assets"].pop(labels_asset(name), None)
+            if asset is not None:
+                taken.append(asset)
+            if not taken:
+                raise NotFound(f"{item!r} in {collection!r} has no labels {name!r}.")
+            return _touched(now)
+
+        await catalog.change_item(collection, item, without)
+        await _remove_raster(state, catalog, collection, item, key_of(taken[-1]), name)
 
 
 def _require_free(document: Item, name: str) -> None:

@@ -1,18 +1,19 @@
 """Client of catalog: STAC, tokens, permissions, the spectral library."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from hsis.clients.base import BaseClient
+from hsis.clients.base import BaseClient, problem_of
 from hsis.contracts.access import Access, TokenAnswer
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.quota import BytesReservation, Quota, QuotaRequest
 from hsis.contracts.spectra import NewSpectrum, Spectrum, SpectrumList
 from hsis.contracts.trash import TrashEntry, TrashPage
-from hsis.errors import NotFound
+from hsis.errors import Conflict, NotFound
 
+CHANGE_ATTEMPTS = 5
 StacObject = dict[str, Any]
 """A STAC Item, Collection or ItemCollection as plain JSON."""
 
@@ -194,21 +195,44 @@ class CatalogClient(BaseClient):
         await self._request("DELETE", _collection(collection) + "/template", token=token)
 
     async def replace_item(
+        self, collection: str, item: StacObject, *, token: str | None = None
+    ) -> StacObject:
+        """Replace an item's document; NotFound where there is none."""
+        response = await self._request("PUT", _item(collection, item["id"]), json=item, token=token)
+        return dict(response.json())
+
+    async def change_item(
         self,
         collection: str,
-        item: StacObject,
+        item: str,
+        change: Callable[[StacObject], StacObject],
         *,
         counted: Sequence[str] = (),
-        token: str | None = None,
     ) -> StacObject:
-        """Replace an item's document; NotFound where there is none.
+        """Replace an item's document by what `change` makes of it, which is asked anew where
+        another change came between; NotFound where there is none. For services.
 
         `counted` names the assets that a service has stored for it, whose `file:size` counts.
         """
-        path = _item(collection, item["id"])
-        params = {"counted": [*counted]}
-        response = await self._request("PUT", path, json=item, params=params, token=token)
-        return dict(response.json())
+        for attempt in range(CHANGE_ATTEMPTS):
+            response = await self._request("GET", _item(collection, item))
+            etag = response.headers.get("ETag")
+            try:
+                response = await self._request(
+                    "PUT",
+                    _item(collection, item),
+                    json=change(dict(response.json())),
+                    params={"counted": [*counted]},
+                    headers={"If-Match": etag} if etag else {},
+                )
+            except Conflict as error:
+                problem = problem_of(error)
+                changed = problem is not None and problem.status == 412
+                if not changed or attempt == CHANGE_ATTEMPTS - 1:
+                    raise
+            else:
+                return dict(response.json())
+        raise AssertionError("the last attempt returns or raises")
 
     async def removed_items(
         self, collection: str | None = None, item: str | None = None
