@@ -130,17 +130,22 @@ class Corrector:
         async with transaction(self._pool) as db:
             rows = await repository.open_of(db, collection, item)
         for row in rows:
-            try:
-                document = await self._catalog.item(collection, item)
-            except NotFound:
-                document = None
-            if document is None and await self._may_come_back(collection, item):
-                continue
+            document = await self._find(collection, item)
+            if document is None:
+                if await self._may_come_back(collection, item):
+                    continue
+                document = await self._find(collection, item)  # it may just have come back
             if document is None or document["properties"].get("created", "") != row.item_created:
                 async with transaction(self._pool) as db:
                     await repository.forget(db, row.id)
             else:
                 await self._apply(row, document, await self._open(document))
+
+    async def _find(self, collection: str, item: str) -> Item | None:
+        try:
+            return await self._catalog.item(collection, item)
+        except NotFound:
+            return None
 
     async def _may_come_back(self, collection: str, item: str) -> bool:
         """Whether the trash keeps a cube of that id: what was begun then waits for it."""
