@@ -34,6 +34,8 @@ WHO = ("anonymous", "stranger", "vera", "edda", "olga", "admin", "service")
         ("GET", "/stac/removed-items", None, (401, 403, 403, 403, 403, 403, 200)),
         ("POST", "/stac/unknown-prefixes", {"prefixes": ["raw/a/b/"]},
          (401, 403, 403, 403, 403, 403, 200)),
+        ("POST", "/stac/removed-prefixes", {"prefixes": ["raw/a/b/"]},
+         (401, 403, 403, 403, 403, 403, 204)),
         ("GET", COLLECTION + "/quota", None, (401, 404, 403, 200, 200, 200, 200)),
         ("PUT", COLLECTION + "/quota", {"allowed_bytes": None},
          (401, 403, 403, 403, 403, 200, 200)),

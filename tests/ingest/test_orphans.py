@@ -13,9 +13,9 @@ from tests.ingest.conftest import Ingest
 COLLECTION = "swept"
 
 
-def npy() -> bytes:
+def npy(value: float = 1) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, np.ones((3, 4, 5), np.float32))
+    np.save(buffer, np.full((3, 4, 5), value, np.float32))
     return buffer.getvalue()
 
 
@@ -82,6 +82,28 @@ async def test_orphans_are_reported_and_only_they_are_removed(idle_ingest: Inges
         assert [kept.prefix for kept in answer.kept] == others
         assert set(await ingest.keys("")) == before
         assert (await report(ingest, client))[0] == {}
+
+
+async def test_what_is_removed_counts_to_the_quota_no_more(ingest: Ingest, make_token):
+    """A user took a label map out of an item's document, so nothing knows of it."""
+    token, service = ingest.admin_token, make_token("service:ingest", scopes=("service",))
+    await ingest.ended(await ingest.send(COLLECTION, {"a.npy": npy(2)}, id="labelled"))
+    prefix = f"raw/{COLLECTION}/{uuid4()}/"
+    await ingest.storage.put(prefix + "gt.tif", b"12345", token=service)
+    before = (await ingest.catalog.quota(COLLECTION, token=token)).used_bytes
+    document = await ingest.catalog.item(COLLECTION, "labelled", token=token)
+    labels = {"labels-gt": {"href": f"/blobs/{prefix}gt.tif", "file:size": 5}}
+    answer = await ingest.http.put(
+        f"{ingest.catalog_url}/stac/collections/{COLLECTION}/items/labelled?counted=labels-gt",
+        json=document | {"assets": document["assets"] | labels},
+        headers={"Authorization": f"Bearer {service}"},
+    )
+    assert answer.status_code == 200
+    await ingest.catalog.replace_item(COLLECTION, document, token=token)
+    assert (await ingest.catalog.quota(COLLECTION, token=token)).used_bytes == before + 5
+    async with ingest.eager_replica() as client:
+        assert (await client.remove_orphans([prefix], token=token)).removed == [prefix]
+    assert (await ingest.catalog.quota(COLLECTION, token=token)).used_bytes == before
 
 
 async def test_items_whose_objects_are_missing_are_named(ingest: Ingest):

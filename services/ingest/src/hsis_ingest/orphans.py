@@ -94,6 +94,7 @@ class OrphanSweep:
                     answer.kept.append(Kept(prefix=prefix, reason=reason))
                     continue
                 answer.objects += await self.storage.delete_prefix(prefix)
+                await self.catalog.forget_removed_prefixes([prefix])
             answer.removed.append(prefix)
         return answer
 

@@ -308,6 +308,12 @@ class CatalogClient(BaseClient):
         found: list[str] = response.json()["unknown"]
         return found
 
+    async def forget_removed_prefixes(self, prefixes: list[str]) -> None:
+        """Tell catalog that nothing lies any more under at most 1000 prefixes that it knows nothing
+        of. Services only."""
+        body = {"prefixes": prefixes}
+        await self._request("POST", "/stac/removed-prefixes", json=body, repeatable=True)
+
     async def forget_removed_item(self, seq: int) -> None:
         """Tell catalog that nothing of a removed item is stored any more. Services only."""
         await self._request("DELETE", f"/stac/removed-items/{seq}")

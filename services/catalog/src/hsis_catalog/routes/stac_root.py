@@ -59,6 +59,16 @@ async def unknown_prefixes(
         return {"unknown": await items.unknown(connection, removal.prefixes)}
 
 
+@router.post("/removed-prefixes", status_code=204, include_in_schema=False)
+async def removed_prefixes(state: CatalogState, _: ServiceCaller, removal: Removal) -> Response:
+    """What lay under those of the prefixes that catalog knows nothing of is removed, and counts to
+    no quota any more. For services."""
+    async with transaction(state.pool) as connection:
+        unknown = await items.unknown(connection, removal.prefixes)
+        await quotas.forget_stored(connection, unknown)
+    return Response(status_code=204)
+
+
 @router.delete("/removed-items/{seq}", include_in_schema=False)
 async def forget_removed_item(
     state: CatalogState, _: ServiceCaller, seq: Annotated[int, Path(ge=0, lt=2**63)]
