@@ -22,6 +22,7 @@ from hsis.cube.reader import StoredCube
 from hsis.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import open_pool
+from hsis_ingest import corrections
 from hsis_ingest.corrected import check_changes
 from hsis_ingest.corrections import Corrector
 from hsis_ingest.errors import MetadataMismatch
@@ -366,6 +367,33 @@ async def test_a_correction_of_an_item_that_goes_away_waits_in_the_trash_and_goe
             "SELECT count(*) FROM corrections WHERE item = 'going' AND applied_at IS NULL"
         )
     assert left == 0
+
+
+async def test_corrections_that_wait_in_the_trash_keep_no_others_from_their_end(
+    idle_ingest: Ingest, monkeypatch
+):
+    ingest = idle_ingest
+    async with ingest.replica():
+        await stored(ingest, "ahead")
+        await stored(ingest, "behind")
+    monkeypatch.setattr(corrections, "BATCH", 1)
+    settings = Settings(**ingest.settings)
+    by = Caller(subject="somebody", name="somebody", scopes=frozenset(), token="x")
+    async with (
+        open_pool(settings, "ingest") as pool,
+        open_http(settings, ServiceAuth("ingest", settings)) as http,
+    ):
+        cut = Cut(http, settings.storage_proxy_url)
+        catalog = CatalogClient(http, settings.catalog_url)
+        for item in ("ahead", "behind"):
+            with pytest.raises(Unavailable):
+                await Corrector(pool, cut, catalog).correct(
+                    COLLECTION, item, by, CubeMetadata(unit="x")
+                )
+        await ingest.catalog.delete_item(COLLECTION, "ahead", token=ingest.admin_token)
+        storage = StorageClient(http, settings.storage_proxy_url)
+        await Corrector(pool, storage, catalog).finish_open()
+    assert (await item_of(ingest, "behind"))["assets"]["cube"]["unit"] == "x"
 
 
 @pytest.mark.parametrize(

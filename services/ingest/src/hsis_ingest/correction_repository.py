@@ -70,11 +70,15 @@ async def note(
     return _row(row)
 
 
-async def open_items(db: asyncpg.Connection, limit: int) -> list[tuple[str, str]]:
-    """Collections and ids of items with corrections that are not applied, the oldest first."""
+async def open_items(
+    db: asyncpg.Connection, after: tuple[str, str], limit: int
+) -> list[tuple[str, str]]:
+    """Collections and ids of items with corrections that are not applied, those after `after`."""
     rows = await db.fetch(
-        "SELECT collection, item FROM corrections WHERE applied_at IS NULL"
-        " GROUP BY collection, item ORDER BY min(created_at) LIMIT $1",
+        "SELECT DISTINCT collection, item FROM corrections"
+        " WHERE applied_at IS NULL AND (collection, item) > ($1, $2)"
+        " ORDER BY collection, item LIMIT $3",
+        *after,
         limit,
     )
     return [(row["collection"], row["item"]) for row in rows]

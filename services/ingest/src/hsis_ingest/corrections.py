@@ -113,18 +113,26 @@ class Corrector:
 
     async def finish_open(self) -> None:
         """Apply what was begun and not completed."""
-        async with transaction(self._pool) as db:
-            items = await repository.open_items(db, BATCH)
-        for collection, item in items:
-            try:
-                async with item_lock(self._pool, collection, item):
-                    await self._finish(collection, item)
-            except DomainError as error:  # the others are not to wait for this one
-                logger.warning(
-                    "a correction cannot be completed: %s",
-                    error.detail,
-                    extra={"collection": collection, "item": item},
-                )
+        last = ("", "")
+        while True:
+            async with transaction(self._pool) as db:
+                items = await repository.open_items(db, last, BATCH)
+            if not items:
+                return
+            for collection, item in items:
+                await self._try_to_finish(collection, item)
+            last = items[-1]
+
+    async def _try_to_finish(self, collection: str, item: str) -> None:
+        try:
+            async with item_lock(self._pool, collection, item):
+                await self._finish(collection, item)
+        except DomainError as error:  # the others are not to wait for this one
+            logger.warning(
+                "a correction cannot be completed: %s",
+                error.detail,
+                extra={"collection": collection, "item": item},
+            )
 
     async def _finish(self, collection: str, item: str) -> None:
         async with transaction(self._pool) as db:
