@@ -177,6 +177,22 @@ def test_classes_in_envi_and_netcdf(tmp_path: Path) -> None:
         assert dataset["cube"].flag_meanings == "dry-bare-soil water"
 
 
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "fill"),
+    [("int16", float("nan"), None), ("int16", -9999.0, -9999), ("int64", 2.0**63, 2**63 - 1)],
+)
+def test_netcdf_says_no_data_where_a_value_can_be_it(
+    tmp_path: Path, dtype: str, nodata: float, fill: int | None
+) -> None:
+    blobs = stored(tmp_path / "store", np.array([[[0, 1]]], dtype), nodata=nodata)
+    path = export(
+        blobs, tmp_path, lambda i, c: [netcdf.netcdf_file("a", i, c, max_bytes=BLOCK_BYTES)]
+    )
+    with netCDF4.Dataset(path) as dataset:
+        assert getattr(dataset["cube"], "_FillValue", None) == fill
+        assert dataset["cube"][:].ravel().tolist() == [0, 1]
+
+
 def test_memory_is_that_of_the_setting_whatever_the_size(tmp_path: Path) -> None:
     """64 MB of values by blocks of 2 MiB."""
     bands, rows, columns = 64, 1000, 500

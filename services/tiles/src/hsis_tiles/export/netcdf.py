@@ -20,6 +20,7 @@ from hsis.cube.layout import (
     PHYSICAL_VALUES,
     CubeInfo,
 )
+from hsis.cube.statistics import nodata_in
 from hsis_tiles.errors import UnsupportedExport
 from hsis_tiles.export.attributes import NO_TEXTS, as_texts
 from hsis_tiles.export.blocks import ExportFile, even_step
@@ -177,12 +178,11 @@ def _attributes(info: CubeInfo, coordinates: list[str]) -> dict[str, Any]:
     physical values."""
     found: dict[str, Any] = {}
     if info.nodata is not None:
-        with np.errstate(all="ignore"):
-            fill = np.array(info.nodata).astype(info.dtype)
-        if fill == info.nodata or info.nodata != info.nodata:
-            found["_FillValue"] = fill.reshape(1)
-        else:  # no value of the cube can be it
+        fill = nodata_in(info.dtype, info.nodata)
+        if fill is None:  # no value of the cube can be it
             found["nodata"] = np.float64(info.nodata)
+        else:
+            found["_FillValue"] = np.array([fill], info.dtype)
     if info.gains_differ:
         found[PHYSICAL_VALUES] = _text(BY_BAND)
     elif info.is_scaled:
