@@ -244,10 +244,10 @@ async def test_bands_keep_their_own_scales_in_every_format(tiles: Tiles, tmp_pat
     header = spectral.envi.read_envi_header(str(tmp_path / "gains.hdr"))
     assert [float(gain) for gain in header["data gain values"]] == [0.025, 0.0125, 0.0125]
     assert [float(offset) for offset in header["data offset values"]] == [-1.5, 0, 0]
-    with (
-        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
-        rasterio.open(await fetched(tiles, path, tmp_path, "geotiff", **part)) as tiff,
-    ):
+    file = await fetched(tiles, path, tmp_path, "geotiff", **part)
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        tiff = rasterio.open(file)
+    with tiff:
         assert (tiff.scales, tiff.offsets) == ((0.025, 0.0125, 0.0125), (-1.5, 0, 0))
         assert np.array_equal(tiff.read(), values[1:])
     physical = values * np.array(scales)[:, None, None] + np.array(offsets)[:, None, None]

@@ -149,7 +149,7 @@ class Receiver:
             del piece
             # The last part is shorter or equal: it waits for `end`.
             while self._buffer.size > (size := self._part_size()):
-                await self._send(self._buffer.take(size), size)
+                await self._send(size)
 
     async def end(self) -> bool:
         """Keep all that came: as the file where that is complete (True), else for the next
@@ -173,8 +173,8 @@ class Receiver:
     def _part_size(self) -> int:
         return part_size(self._total, self._sent, self._parts, self._settings.transfer_part_bytes)
 
-    async def _send(self, content: list[bytes], size: int) -> None:
-        """Begin to store a part, once there is room for it on the way."""
+    async def _send(self, size: int) -> None:
+        """Begin to store the next `size` bytes as a part, once there is room for it on the way."""
         if self._parts_upload is None:
             self._parts_upload = await self._begin()
         if len(self._sending) == PARTS_ON_THEIR_WAY:
@@ -182,6 +182,7 @@ class Receiver:
         before = self._sending[-1] if self._sending else None
         self._parts += 1
         self._sent += size
+        content = self._buffer.take(size)
         part = self._put(self._parts_upload, self._parts, content, size, before)
         self._sending.append(asyncio.create_task(part))
 
@@ -267,8 +268,7 @@ class Receiver:
             await self._storage.put(self._row.key, content)
         else:
             if self._buffer.size:
-                rest = self._buffer.size
-                await self._send(self._buffer.take(rest), rest)
+                await self._send(self._buffer.size)
                 await self._wait()
             await self._complete_parts()
         size = self._row.length

@@ -91,7 +91,7 @@ def gains_by_band(
         numbers = [float(value) for value in values.ravel()]
         if not all(map(math.isfinite, numbers)) or (name == BAND_SCALE and 0 in numbers):
             raise HeaderMismatch(
-                f"{where}: {name} holds what cannot be; finite numbers, and scales not 0, are right."
+                f"{where}: {name} holds what cannot be; finite numbers are right, scales not 0."
             )
         found.append(gain_of(numbers))
     return found[0], found[1]
