@@ -64,8 +64,12 @@ class Conversion:
         self._before = before
         self._prefix = cube_prefix(upload.collection, upload.item)
         self._checksums = ChecksumRecorder(upload.collection, upload.item)
+        self._group_bytes = settings.conversion_memory_bytes // GROUPS_IN_MEMORY
         self._encoders = asyncio.Semaphore(settings.conversion_threads)
         self._putters = asyncio.Semaphore(CONCURRENT_PUTS)
+        self._room = asyncio.Condition()
+        self._waiting_bytes = 0
+        """Of finished shards that are not stored yet."""
 
     async def run(self) -> dict[str, Any]:
         """Write everything stored for the item, and answer its STAC Item, not yet registered.
@@ -167,8 +171,7 @@ class Conversion:
         statistics."""
         collector = StatisticsCollector(info.shape, info.dtype, info.nodata)
         pyramid = Pyramid(info)
-        budget = self._settings.conversion_memory_bytes // GROUPS_IN_MEMORY
-        windows = plan(info.shape, info.dtype.itemsize, source.axes, budget)
+        windows = plan(info.shape, info.dtype.itemsize, source.axes, self._group_bytes)
         reading = self._start_reading(source, windows[0])
         try:
             async with asyncio.TaskGroup() as puts:
@@ -206,25 +209,37 @@ class Conversion:
     async def _add_tile(
         self, pyramid: Pyramid, tile: NDArray[Any], corner: layout.Shape, puts: asyncio.TaskGroup
     ) -> None:
-        # The encoder's place is kept until its shards are on their way: that holds back what
-        # waits in memory to be stored.
         async with self._encoders:
+            await self._wait_for_room(pyramid)
             finished = await asyncio.get_running_loop().run_in_executor(
                 self._executor, pyramid.add, tile, corner
             )
-            while finished:
-                await self._putters.acquire()
-                puts.create_task(self._put_shard(finished.pop(0)))
+            for shard in finished:
+                self._waiting_bytes += shard.packed_bytes
+                puts.create_task(self._put_shard(shard, shard.packed_bytes))
 
-    async def _put_shard(self, shard: FinishedShard) -> None:
-        try:
+    async def _wait_for_room(self, pyramid: Pyramid) -> None:
+        """Hold back the encoders while much is compressed, and some of it on its way out of the
+        memory: a group that is whole and compresses badly must not meet another one."""
+        async with self._room:
+            await self._room.wait_for(
+                lambda: (
+                    not self._waiting_bytes
+                    or self._waiting_bytes + pyramid.packed_bytes < self._group_bytes // 2
+                )
+            )
+
+    async def _put_shard(self, shard: FinishedShard, size: int) -> None:
+        async with self._putters:
             key = self._prefix + shard.key
             content = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._noted_content, shard, key
             )
             await self._storage.put(key, content)
-        finally:
-            self._putters.release()
+            del content
+        async with self._room:
+            self._waiting_bytes -= size
+            self._room.notify_all()
 
     def _noted_content(self, shard: FinishedShard, key: str) -> bytes:
         content = shard.take_content()

@@ -31,6 +31,11 @@ class FinishedShard:
     shape: Shape
     packed: dict[Shape, bytes]
 
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of its compressed chunks."""
+        return sum(map(len, self.packed.values()))
+
     def take_content(self) -> bytes:
         """The bytes of the shard, once: its chunks are given free, as they are in them."""
         content = join_chunks(self.packed, self.shape)
@@ -78,6 +83,8 @@ class Pyramid:
         factors = [1, *layout.overview_factors(info.shape)]
         self._levels = [_Level(f, layout.overview_shape(info.shape, f)) for f in factors]
         self._lock = Lock()
+        self.packed_bytes = 0
+        """Bytes of the compressed chunks of unfinished shards."""
 
     def tiles_in(self, window: Part) -> Iterator[tuple[Part, Shape]]:
         """A window of the cube cut for `add`: parts of the window, and their corners in the cube.
@@ -129,12 +136,14 @@ class Pyramid:
                 level.shards[index] = _Gathering(_chunks([p.stop - p.start for p in parts]))
             gathering = level.shards[index]
             gathering.packed.update(packed)
+            self.packed_bytes += sum(map(len, packed.values()))
             gathering.missing -= _chunks(tile.shape)
             if gathering.missing:
                 return []
             del level.shards[index]
-        key = layout.shard_key(index, level.factor)
-        return [FinishedShard(key, size, gathering.packed)]
+            shard = FinishedShard(layout.shard_key(index, level.factor), size, gathering.packed)
+            self.packed_bytes -= shard.packed_bytes
+        return [shard]
 
     def _grow(
         self, level: _Level, above: _Level, tile: NDArray[Any], corner: Shape
