@@ -1,5 +1,6 @@
 """Real Postgres and a real S3 server for every test that needs them."""
 
+import gc
 import os
 import signal
 import uuid
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from hsis.service.postgres import migrate
 from hsis.service.provision import SCHEMAS
@@ -34,6 +36,19 @@ DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstallation:
     """How tests are given to processes."""
     return SharedInstallation(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave the tests and modules themselves alone, and look less often
+    at what they make: it took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Any]:
+    """The event loop that the services run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -130,7 +130,7 @@ async def running(
         "storage_proxy_url": urls["storage-proxy"],
         "access_cache_s": 0,
     }
-    quick = {"worker_poll_s": 0.05, "sweep_s": 0.1, "lease_s": 1.0}
+    quick = {"worker_poll_s": 0.2, "sweep_s": 0.2, "lease_s": 1.0}
     quick |= {"retry_delay_s": 0.05, "outage_delay_s": 0.05}
     own: dict[str, dict[str, Any]] = {
         "catalog": catalog_settings(keys) | databases["catalog"],

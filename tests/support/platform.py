@@ -83,9 +83,9 @@ async def running_platform(
     own: dict[str, dict[str, Any]] = {
         "catalog": catalog_settings(keys) | databases["catalog"],
         "storage-proxy": storage_settings(store, bucket),
-        "ingest": {**databases["ingest"], "worker_poll_s": 0.1},
+        "ingest": {**databases["ingest"], "worker_poll_s": 0.5},
         "tiles": {},
-        "inference": {**databases["inference"], "worker_poll_s": 0.1, "device": "cpu"},
+        "inference": {**databases["inference"], "worker_poll_s": 0.3, "device": "cpu"},
     }
     async with AsyncExitStack() as exits:
         for name, settings in own.items():
