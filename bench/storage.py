@@ -89,8 +89,8 @@ async def _compare_ranges(
     places = _places(hot)
     times: dict[str, list[float]] = {way.name: [] for way in (reference, *ways)}
     for _ in range(RANGE_READS):
-        wanted = _range(next(places))
-        for way in (reference, *ways):
+        for way in (reference, *ways):  # each its own: what one way brought is hot for the next
+            wanted = _range(next(places))
             times[way.name].append(await _seconds(client, way, wanted, RANGE_BYTES))
     medians = {name: statistics.median(taken) * 1000 for name, taken in times.items()}
     which = _which(hot)

@@ -30,6 +30,11 @@ from tests.support.servers import served
 
 # What is set for the tests themselves.
 KEPT = {"HSIS_CHROMIUM", "HSIS_TEST_DATA", "HSIS_ENGINE_DIR", "HSIS_STAND_INS"}
+NOTHING_TO_LOSE = (
+    "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal",
+    "max_wal_senders=0", "autovacuum=off", "jit=off",
+)  # fmt: skip
+"""What a cluster need not do that ends with the tests."""
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
 
 
@@ -95,7 +100,9 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
     home = tmp_path_factory.mktemp("postgres")
     server = Postgres(home / "data", free_port(), "superuser-of-the-tests")
     server.initialise()
-    command = [*server.command(), "-c", "fsync=off"]
+    command = server.command()
+    for setting in NOTHING_TO_LOSE:
+        command += ["-c", setting]
     with Supervisor(home) as supervisor:
         await supervisor.start(
             Program("postgres", command, {}, partial(answers_sql, server), signal.SIGINT)
