@@ -1,5 +1,6 @@
 """Real Postgres and a real S3 server for every test that needs them."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -51,9 +52,10 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def pytest_asyncio_loop_factories() -> dict[str, Any]:
-    """The event loop that the services run on."""
-    return {"uvloop": uvloop.new_event_loop}
+def pytest_configure() -> None:
+    """Run on the event loop that the services run on. Not by pytest-asyncio's own hook: that makes
+    a parameter of the loop, by which tests are put into another order."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 @pytest.fixture(scope="session", autouse=True)
