@@ -1,5 +1,6 @@
 """Resumable uploads, as the text of tus 1.0.0 has them."""
 
+import asyncio
 import base64
 import hashlib
 import zlib
@@ -7,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from hsis.clients.storage import StorageClient
 from hsis.contracts.uploads import UploadState
 from tests.ingest.conftest import Ingest
 from tests.ingest.tus_client import (
@@ -72,6 +74,31 @@ async def test_a_file_in_three_requests(idle_ingest: Ingest, tus: Tus):
     assert upload.files[0].sha256 == hashlib.sha256(content).hexdigest()
     again = await tus.send(url, len(content), b"")
     assert (again.status_code, again.headers["Upload-Offset"]) == (204, str(len(content)))
+
+
+async def test_parts_on_their_way_together_count_in_their_order(
+    idle_ingest: Ingest, tus: Tus, monkeypatch: pytest.MonkeyPatch
+):
+    content = bytes_of(30 * MIB, 21)
+    put_part, second, answered = StorageClient.put_part, asyncio.Event(), []
+
+    async def first_is_answered_last(self, key, upload, number, pieces):
+        etag = await put_part(self, key, upload, number, pieces)
+        if number == 1:  # never, where the second waited for it
+            async with asyncio.timeout(20):
+                await second.wait()
+        answered.append(number)
+        if number == 2:
+            second.set()
+        return etag
+
+    monkeypatch.setattr(StorageClient, "put_part", first_is_answered_last)
+    url = await tus.created(len(content), "together.npy")
+    assert (await tus.send(url, 0, content)).status_code == 204
+    assert answered == [2, 1, 3, 4]
+    assert await stored(idle_ingest, "together.npy") == content
+    upload = await upload_of(idle_ingest, "together.npy")
+    assert upload.files[0].sha256 == hashlib.sha256(content).hexdigest()
 
 
 async def test_what_is_refused(idle_ingest: Ingest, tus: Tus):

@@ -20,7 +20,7 @@ ENTRY_BYTES = 1024
 """What keeping a read costs beside its bytes, about."""
 
 
-class State:
+class BlobState:
     """Of the blob of a key, from one change by this process to the next."""
 
     __slots__ = ("__weakref__",)
@@ -38,7 +38,7 @@ class HotRead:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     read: HotRead
-    state: State
+    state: BlobState
     since_s: float
 
 
@@ -57,7 +57,7 @@ class HotReads:
             max_bytes, getsizeof=_cost
         )
         # A key is in it as long as a read of it is kept or on its way.
-        self._states: WeakValueDictionary[str, State] = WeakValueDictionary()
+        self._states: WeakValueDictionary[str, BlobState] = WeakValueDictionary()
 
     def find(self, key: str, wanted: WantedRange | None) -> HotRead | None:
         """What the same read brought, where that still holds."""
@@ -66,14 +66,16 @@ class HotReads:
             return None
         return kept.read if self._clock() - kept.since_s < self._age_s else None
 
-    def begin(self, key: str) -> tuple[State, float]:
+    def begin(self, key: str) -> tuple[BlobState, float]:
         """To be called before the object store is asked, for `keep`."""
         state = self._states.get(key)
         if state is None:
-            state = self._states[key] = State()
+            state = self._states[key] = BlobState()
         return state, self._clock()
 
-    def keep(self, wanted: WantedRange | None, read: HotRead, begun: tuple[State, float]) -> None:
+    def keep(
+        self, wanted: WantedRange | None, read: HotRead, begun: tuple[BlobState, float]
+    ) -> None:
         """Keep a read, unless its blob was changed since it was begun."""
         kept = _Kept(read, *begun)
         if kept.state is self._states.get(read.blob.key) and self.fits(len(read.content)):
