@@ -4,8 +4,11 @@ import asyncio
 import hashlib
 import json
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import asyncpg
 import httpx
 import numpy as np
 import pytest
@@ -33,6 +36,9 @@ from tests.support.platform import SERVICE_SECRET, service_app
 from tests.support.servers import served
 
 COLLECTION = "corrected"
+SOMEBODY = Caller(
+    subject=str(uuid.uuid4()), name="somebody", scopes=frozenset({Scope.WRITE}), token="x"
+)
 SAID = {"wavelengths": [450, 550, 650], "fwhm": [5, 5, 5], "unit": "DN", "nodata": 59}
 
 
@@ -40,6 +46,17 @@ async def stored(ingest: Ingest, item: str, **said):
     files = {f"{item}.npy": npy()}
     upload = await ingest.ended(await ingest.send(COLLECTION, files, metadata=SAID | said))
     assert upload.state is UploadState.SUCCEEDED, upload.error
+
+
+@asynccontextmanager
+async def inside(ingest: Ingest) -> AsyncIterator[tuple[asyncpg.Pool, httpx.AsyncClient]]:
+    """What a Corrector of the service works with."""
+    settings = Settings(**ingest.settings)
+    async with (
+        open_pool(settings, "ingest") as pool,
+        open_http(settings, ServiceAuth("ingest", settings)) as http,
+    ):
+        yield pool, http
 
 
 async def item_of(ingest: Ingest, item: str):
@@ -246,19 +263,12 @@ class Restoring(CatalogClient):
 
 async def test_a_correction_that_breaks_off_anywhere_is_completed(ingest: Ingest):
     await stored(ingest, "broken")
-    settings = Settings(**ingest.settings)
-    by = Caller(
-        subject=str(uuid.uuid4()), name="somebody", scopes=frozenset({Scope.WRITE}), token="x"
-    )
     prefix = f"cubes/{COLLECTION}/broken/cube.zarr/"
-    async with (
-        open_pool(settings, "ingest") as pool,
-        open_http(settings, ServiceAuth("ingest", settings)) as http,
-    ):
-        storage = StorageClient(http, settings.storage_proxy_url)
-        cut = Cut(http, settings.storage_proxy_url)
-        catalog = CatalogClient(http, settings.catalog_url)
-        cut_catalog = CutCatalog(http, settings.catalog_url)
+    async with inside(ingest) as (pool, http):
+        storage = StorageClient(http, ingest.storage_url)
+        cut = Cut(http, ingest.storage_url)
+        catalog = CatalogClient(http, ingest.catalog_url)
+        cut_catalog = CutCatalog(http, ingest.catalog_url)
 
         async def described():
             info = (await StoredCube.open(storage, prefix)).info
@@ -275,7 +285,9 @@ async def test_a_correction_that_breaks_off_anywhere_is_completed(ingest: Ingest
             )
             cut.left = writes
             with pytest.raises(Unavailable):
-                await Corrector(pool, cut, cut_catalog).correct(COLLECTION, "broken", by, changes)
+                await Corrector(pool, cut, cut_catalog).correct(
+                    COLLECTION, "broken", SOMEBODY, changes
+                )
             wanted = (
                 (1000 + writes, 1100, 1200),
                 tuple(changes.fwhm) if changes.fwhm else None,
@@ -305,23 +317,20 @@ async def test_a_correction_that_breaks_off_anywhere_is_completed(ingest: Ingest
 
 async def test_what_a_user_writes_into_the_item_while_it_is_corrected_stays(ingest: Ingest):
     await stored(ingest, "twice")
-    settings = Settings(**ingest.settings)
-    by = Caller(subject="somebody", name="somebody", scopes=frozenset(), token="x")
 
     async def entitle():
         document = await item_of(ingest, "twice")
         document["properties"]["title"] = "The field"
         await ingest.catalog.replace_item(COLLECTION, document, token=ingest.admin_token)
 
-    async with (
-        open_pool(settings, "ingest") as pool,
-        open_http(settings, ServiceAuth("ingest", settings)) as http,
-    ):
-        storage = Between(http, settings.storage_proxy_url)
+    async with inside(ingest) as (pool, http):
+        storage = Between(http, ingest.storage_url)
         storage.other = entitle
-        catalog = CatalogClient(http, settings.catalog_url)
+        catalog = CatalogClient(http, ingest.catalog_url)
         changes = CubeMetadata(unit="x")
-        made = await Corrector(pool, storage, catalog).correct(COLLECTION, "twice", by, changes)
+        made = await Corrector(pool, storage, catalog).correct(
+            COLLECTION, "twice", SOMEBODY, changes
+        )
     now = await item_of(ingest, "twice")
     for item in (made, now):
         assert item["assets"]["cube"]["unit"] == "x"
@@ -333,19 +342,14 @@ async def test_a_correction_of_an_item_that_goes_away_waits_in_the_trash_and_goe
 ):
     token = ingest.admin_token
     await stored(ingest, "going")
-    settings = Settings(**ingest.settings)
-    by = Caller(subject="somebody", name="somebody", scopes=frozenset(), token="x")
-    async with (
-        open_pool(settings, "ingest") as pool,
-        open_http(settings, ServiceAuth("ingest", settings)) as http,
-    ):
-        cut = Cut(http, settings.storage_proxy_url)
-        catalog = CatalogClient(http, settings.catalog_url)
+    async with inside(ingest) as (pool, http):
+        cut = Cut(http, ingest.storage_url)
+        catalog = CatalogClient(http, ingest.catalog_url)
         with pytest.raises(Unavailable):
             await Corrector(pool, cut, catalog).correct(
-                COLLECTION, "going", by, CubeMetadata(unit="x")
+                COLLECTION, "going", SOMEBODY, CubeMetadata(unit="x")
             )
-        storage = StorageClient(http, settings.storage_proxy_url)
+        storage = StorageClient(http, ingest.storage_url)
         for gone in (False, True):
             await ingest.catalog.delete_item(COLLECTION, "going", token=token)
             await Corrector(pool, storage, catalog).finish_open()
@@ -354,14 +358,14 @@ async def test_a_correction_of_an_item_that_goes_away_waits_in_the_trash_and_goe
                 await ingest.catalog.purge(COLLECTION, entry.id, token=token)
                 await Corrector(pool, storage, catalog).finish_open()
                 continue
-            restoring = Restoring(http, settings.catalog_url)
+            restoring = Restoring(http, ingest.catalog_url)
             restoring.entry, restoring.editor = entry.id, token
             await Corrector(pool, storage, restoring).finish_open()
             assert (await item_of(ingest, "going"))["assets"]["cube"]["unit"] == "x"
             assert (await dataset_of(ingest, "going"))["cube"].attrs["units"] == "x"
             with pytest.raises(Unavailable):
                 await Corrector(pool, cut, catalog).correct(
-                    COLLECTION, "going", by, CubeMetadata(unit="y")
+                    COLLECTION, "going", SOMEBODY, CubeMetadata(unit="y")
                 )
         left = await pool.fetchval(
             "SELECT count(*) FROM corrections WHERE item = 'going' AND applied_at IS NULL"
@@ -377,21 +381,16 @@ async def test_corrections_that_wait_in_the_trash_keep_no_others_from_their_end(
         await stored(ingest, "ahead")
         await stored(ingest, "behind")
     monkeypatch.setattr(corrections, "BATCH", 1)
-    settings = Settings(**ingest.settings)
-    by = Caller(subject="somebody", name="somebody", scopes=frozenset(), token="x")
-    async with (
-        open_pool(settings, "ingest") as pool,
-        open_http(settings, ServiceAuth("ingest", settings)) as http,
-    ):
-        cut = Cut(http, settings.storage_proxy_url)
-        catalog = CatalogClient(http, settings.catalog_url)
+    async with inside(ingest) as (pool, http):
+        cut = Cut(http, ingest.storage_url)
+        catalog = CatalogClient(http, ingest.catalog_url)
         for item in ("ahead", "behind"):
             with pytest.raises(Unavailable):
                 await Corrector(pool, cut, catalog).correct(
-                    COLLECTION, item, by, CubeMetadata(unit="x")
+                    COLLECTION, item, SOMEBODY, CubeMetadata(unit="x")
                 )
         await ingest.catalog.delete_item(COLLECTION, "ahead", token=ingest.admin_token)
-        storage = StorageClient(http, settings.storage_proxy_url)
+        storage = StorageClient(http, ingest.storage_url)
         await Corrector(pool, storage, catalog).finish_open()
     assert (await item_of(ingest, "behind"))["assets"]["cube"]["unit"] == "x"
 
