@@ -96,6 +96,9 @@ asyncio.run(main())
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
+    async with asyncio.timeout(10):  # setpriv has set the death signal once it is the child itself
+        while psutil.Process(child).cmdline()[:1] != [sys.executable]:
+            await asyncio.sleep(0.01)
     assert not gone(child)
     parent.kill()
     parent.wait()
