@@ -280,6 +280,10 @@ def test_units_of_wavelengths(unit, values, expected):
         ("scale_factor", "many", "'many'; a number is right"),
         ("_FillValue", [1, 2], "a number is right"),
         ("add_offset", np.nan, "add_offset = nan"),
+        ("scale_factor", [0.5] * 6, "scale_factor has 6 numbers; .* each of the 7 bands"),
+        ("scale_factor", [1, 2, 0, 4, 5, 6, 7], "scale_factor = 0.0 of band 3 cannot be"),
+        ("add_offset", [0, 0, 0, 0, np.inf, 0, 0], "add_offset = inf of band 5 cannot be"),
+        ("add_offset", np.array([b"a"] * 7), "a number is right"),
     ],
 )
 def test_attributes_that_cannot_be(name, value, message):
@@ -288,7 +292,43 @@ def test_attributes_that_cannot_be(name, value, message):
         file["cube"].attrs[name] = value
 
     with pytest.raises(HeaderMismatch, match=message):
-        opened([h5(write)])
+        opened([h5(write)], axes="byx")
+
+
+@pytest.mark.parametrize("axes", ["byx", "yxb"])
+def test_scales_and_offsets_in_lists(tmp_path, axes):
+    scales = [0.5, 0.25, 2.0, 1.0, 0.5, 4.0, 8.0]
+
+    def write(file):
+        for name, size in zip("byx", VALUES.shape, strict=True):
+            file.createDimension({"b": "band"}.get(name, name), size)
+        cube = file.createVariable("cube", "i2", [{"b": "band"}.get(a, a) for a in axes])
+        cube[:] = VALUES.transpose(["byx".index(axis) for axis in axes])
+        cube.scale_factor, cube.add_offset = np.array(scales), np.array([-1.5], np.float32)
+
+    source = opened([netcdf(tmp_path, write)])
+    assert (source.info.scale, source.info.offset) == (tuple(scales), -1.5)
+    np.testing.assert_array_equal(whole(source), VALUES)
+
+
+def test_empty_attributes_say_nothing():
+    def write(file):
+        file["cube"] = VALUES
+        file["cube"].attrs["units"] = h5py.Empty("S1")
+        file["cube"].attrs["scale_factor"] = np.zeros(0)
+
+    info = opened([h5(write)], axes="byx").info
+    assert (info.unit, info.scale) == (None, 1.0)
+
+
+def test_lists_of_the_same_and_of_one_are_one_number():
+    def write(file):
+        file["cube"] = VALUES
+        file["cube"].attrs["scale_factor"] = np.full((7, 1, 1), 0.1)
+        file["cube"].attrs["add_offset"] = [3]
+
+    info = opened([h5(write)], axes="byx").info
+    assert (info.scale, info.offset) == (0.1, 3.0)
 
 
 def test_wavelengths_that_are_no_numbers():

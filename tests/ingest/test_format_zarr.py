@@ -166,6 +166,15 @@ def test_what_xarray_writes(tmp_path, zarr_format):
     np.testing.assert_array_equal(decoded.transpose(2, 0, 1), values)
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_scales_and_offsets_in_lists(tmp_path, zarr_format):
+    attributes = {"scale_factor": [0.5], "add_offset": [0.25 * band for band in range(11)]}
+    path = stored(tmp_path, zarr_format=zarr_format, attributes=attributes)
+    info = open_files(path, axes="byx").info
+    expected = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5)
+    assert (info.scale, info.offset) == (0.5, expected)
+
+
 @WRITTEN_TWICE
 @pytest.mark.parametrize(("zarr_format", "fill"), [(2, -1.5), (3, -1.5), (2, np.nan), (3, np.nan)])
 def test_fill_values_of_floats(tmp_path, zarr_format, fill):
@@ -270,6 +279,9 @@ def test_damaged_chunks(tmp_path, settings, content, error, message):
         ({"chunk_grid": {"name": "rectilinear"}}, UnsupportedFormat, "'rectilinear'"),
         ({"chunk_key_encoding": {"name": "fan"}}, UnsupportedFormat, "'fan'"),
         ({"attributes": {"scale_factor": 0}}, HeaderMismatch, "scale_factor = 0"),
+        ({"attributes": {"scale_factor": [1, 2]}}, HeaderMismatch, "2 numbers; .* the 11 bands"),
+        ({"attributes": {"add_offset": [0] * 10 + ["x"]}}, HeaderMismatch, "list of one a band"),
+        ({"attributes": {"scale": [1, 2]}}, HeaderMismatch, "a number is right"),
         ({"attributes": {"flag_titles": ["a"]}}, HeaderMismatch, "`flag_…` do not fit"),
         (
             {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**4] * 3}}},

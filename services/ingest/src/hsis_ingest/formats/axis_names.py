@@ -6,8 +6,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hsis.cube.gains import Gain, gain_of
-from hsis.cube.layout import BAND_OFFSET, BAND_SCALE, BY_BAND
 from hsis.envi import NANOMETRES, guessed_unit
 from hsis_ingest.errors import HeaderMismatch
 
@@ -17,8 +15,6 @@ WAVELENGTH_NAMES = frozenset(
 )  # fmt: skip
 FWHM_NAMES = frozenset({"fwhm", "fwhm_nm", "bandwidth", "bandwidths"})
 GOOD_BAND_NAMES = frozenset({"good_wavelengths", "good_bands", "good_band", "bbl"})
-SCALE_NAMES, OFFSET_NAMES = frozenset({BAND_SCALE}), frozenset({BAND_OFFSET})
-"""Of the arrays beside a cube whose attribute PHYSICAL_VALUES says that they count."""
 BAND_AXES = WAVELENGTH_NAMES | {
     "b", "band", "bands", "channel", "channels", "spectral", "spectrum", "wavenumber", "c", "nb",
     "nbands", "number_of_bands",
@@ -77,21 +73,3 @@ def _letter(name: str | None) -> str | None:
         if plain in names:
             return letter
     return "b" if plain.endswith("_bands") else None
-
-
-def gains_by_band(
-    scales: NDArray[Any] | None, offsets: NDArray[Any] | None, where: str
-) -> tuple[Gain, Gain]:
-    """Scale and offset of the arrays of one value a band; HeaderMismatch where one is missing or
-    holds what none can be."""
-    found: list[Gain] = []
-    for name, values in ((BAND_SCALE, scales), (BAND_OFFSET, offsets)):
-        if values is None:
-            raise HeaderMismatch(f"{where}: it says `{BY_BAND}`, and there is no {name} beside it.")
-        numbers = [float(value) for value in values.ravel()]
-        if not all(map(math.isfinite, numbers)) or (name == BAND_SCALE and 0 in numbers):
-            raise HeaderMismatch(
-                f"{where}: {name} holds what cannot be; finite numbers are right, scales not 0."
-            )
-        found.append(gain_of(numbers))
-    return found[0], found[1]

@@ -6,28 +6,29 @@ emit-sds writes them (emit_utils.daac_converter): axes (downtrack, crosstrack, b
 `sensor_band_parameters` (wavelengths, fwhm, good_wavelengths) and `location` (lat, lon).
 """
 
-import math
 from datetime import datetime
 from typing import Any
 
 import h5py
-import numpy as np
 from numpy.typing import NDArray
 
 from hsis.cube.gains import Gain
 from hsis.cube.layout import BY_BAND, PHYSICAL_VALUES, CubeInfo
-from hsis_ingest.errors import HeaderMismatch, VariableNeeded
+from hsis_ingest.errors import VariableNeeded
 from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.axis_names import (
     FWHM_NAMES,
     GOOD_BAND_NAMES,
-    OFFSET_NAMES,
-    SCALE_NAMES,
     WAVELENGTH_NAMES,
     axes_of_names,
-    gains_by_band,
     lengths_nm,
     nanometres,
+)
+from hsis_ingest.formats.gains import (
+    OFFSET_NAMES,
+    SCALE_NAMES,
+    gain_of_attribute,
+    gains_by_band,
 )
 from hsis_ingest.formats.hdf5_array import Hdf5Array, small_values
 from hsis_ingest.formats.hdf5_file import Hdf5File
@@ -68,8 +69,8 @@ class Hdf5Source:
         if file.text(dataset, PHYSICAL_VALUES) == BY_BAND:
             scale, offset = beside.gains(bands, where)
         else:
-            scale = _factor(file, dataset, "scale_factor", 1.0)
-            offset = _factor(file, dataset, "add_offset", 0.0)
+            scale = _gain(file, dataset, "scale_factor", 1.0, bands)
+            offset = _gain(file, dataset, "add_offset", 0.0, bands)
         crs_wkt, transform = place(file, dataset, scales, options)
         self.info = CubeInfo(
             shape=self._cube.cube_shape,
@@ -251,13 +252,13 @@ def _axes(file: Hdf5File, dataset: h5py.Dataset) -> list[tuple[str | None, h5py.
     return found
 
 
-def _factor(file: Hdf5File, dataset: h5py.Dataset, name: str, default: float) -> float:
-    value = file.number(dataset, name)
-    if value is None:
+def _gain(file: Hdf5File, dataset: h5py.Dataset, name: str, default: float, bands: int) -> Gain:
+    """An attribute of one number, or of one a band; `default` where it is not there."""
+    numbers = file.numbers(dataset, name)
+    if numbers is None:
         return default
-    if not math.isfinite(value) or (name == "scale_factor" and value == 0):
-        raise HeaderMismatch(f"{file.name}: {name} = {value} of {dataset.name} cannot be.")
-    return float(np.float64(value))
+    what = f"{file.name}: {dataset.name}: {name}"
+    return gain_of_attribute(numbers, bands, what, zero_allowed=default == 0)
 
 
 def _format_name(file: Hdf5File) -> str:

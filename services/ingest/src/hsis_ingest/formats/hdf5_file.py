@@ -101,11 +101,15 @@ class Hdf5File:
             return found if isinstance(found, h5py.Group) else None
 
     def attribute(self, node: Any, name: str) -> Any:
-        """An attribute's value: a str, a NumPy scalar or an array; None where there is none."""
+        """An attribute's value: a str, a NumPy scalar or an array; None where there is none, or
+        an empty one."""
         with self.guarded():
             if name not in node.attrs:
                 return None
-            if node.attrs.get_id(name).get_storage_size() > MAX_ATTRIBUTE_BYTES:
+            stored = node.attrs.get_id(name)
+            if stored.get_space().get_simple_extent_npoints() == 0:
+                return None
+            if stored.get_storage_size() > MAX_ATTRIBUTE_BYTES:
                 raise DecompressionBomb(
                     f"{self.name}: the attribute {name} of {node.name} takes more than "
                     f"{MAX_ATTRIBUTE_BYTES} bytes."
@@ -123,15 +127,15 @@ class Hdf5File:
     def number(self, node: Any, name: str) -> float | None:
         """An attribute that is one number; HeaderMismatch for anything else."""
         value = self.attribute(node, name)
+        return None if value is None else self._number(value, value, node, name)
+
+    def numbers(self, node: Any, name: str) -> list[float] | None:
+        """An attribute that is one number or several; HeaderMismatch for anything else."""
+        value = self.attribute(node, name)
         if value is None:
             return None
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise HeaderMismatch(
-                f"{self.name}: the attribute {name} of {node.name} is {str(value)[:40]!r}; "
-                "a number is right."
-            ) from None
+        each = value.ravel() if isinstance(value, np.ndarray) else [value]
+        return [self._number(one, value, node, name) for one in each]
 
     def items(self, node: Any, name: str, count: int) -> list[Any]:
         """The `count` items of an attribute that is a list; Nones where it is none of as many."""
@@ -174,6 +178,15 @@ class Hdf5File:
             except TypeError:  # a user-defined kind of link
                 continue
             yield name, link
+
+    def _number(self, one: Any, value: Any, node: Any, name: str) -> float:
+        try:
+            return float(one)
+        except (TypeError, ValueError):
+            raise HeaderMismatch(
+                f"{self.name}: the attribute {name} of {node.name} is {str(value)[:40]!r}; "
+                "a number is right."
+            ) from None
 
     def _check_count(self, count: int) -> None:
         if count > self._options.hdf5_max_objects:

@@ -21,15 +21,13 @@ from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.axis_names import (
     FWHM_NAMES,
     GOOD_BAND_NAMES,
-    OFFSET_NAMES,
-    SCALE_NAMES,
     WAVELENGTH_NAMES,
     axes_of_names,
-    gains_by_band,
     lengths_nm,
     nanometres,
 )
 from hsis_ingest.formats.cf_grid import even_step, gdal_transform, grid_of_steps, normal_wkt
+from hsis_ingest.formats.gains import OFFSET_NAMES, SCALE_NAMES, gains_by_band
 from hsis_ingest.formats.source import NO_PROPERTIES, ByteSource, ReadOptions, parse_time
 from hsis_ingest.formats.zarr_array import ZarrArray, small_values
 from hsis_ingest.formats.zarr_node import ZarrNode, node_v2, node_v3, parsed
@@ -213,8 +211,8 @@ class ZarrSource:
             found = [self._values(names, bands)[0] for names in (SCALE_NAMES, OFFSET_NAMES)]
             return gains_by_band(found[0], found[1], where)
         return (
-            said.factor(node, ("scale_factor", "scale"), 1.0, where),
-            said.factor(node, ("add_offset", "offset"), 0.0, where),
+            said.gain(node, ("scale_factor", "scale"), 1.0, bands, where),
+            said.gain(node, ("add_offset", "offset"), 0.0, bands, where),
         )
 
     def _place(

@@ -1,11 +1,12 @@
 """What the attributes of a Zarr array say, by the CF conventions or as HSIS's own cubes have it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hsis.cube.classes import CubeClass, classes_of_cf
+from hsis.cube.gains import Gain
 from hsis_ingest.errors import HeaderMismatch
+from hsis_ingest.formats.gains import gain_of_attribute
 from hsis_ingest.formats.zarr_node import ZarrNode, number
 
 
@@ -24,15 +25,20 @@ def nodata(node: ZarrNode) -> float | None:
     return None
 
 
-def factor(node: ZarrNode, names: Sequence[str], default: float, where: str) -> float:
-    """The first of the attributes that is there: CF's name, else that of HSIS's own cubes."""
+def gain(node: ZarrNode, names: Sequence[str], default: float, bands: int, where: str) -> Gain:
+    """The first of the attributes that is there: CF's name, of one number or one a band, else that
+    of HSIS's own cubes, where a list may mean something else."""
     for name in names:
         given = node.attributes.get(name)
         if given is not None:
-            value = number(given)
-            if value is None or not math.isfinite(value) or (default == 1 and value == 0):
-                raise HeaderMismatch(f"{where}: {name} = {given!r:.40} cannot be.")
-            return value
+            listed = isinstance(given, list) and name == names[0]
+            numbers = [number(one) for one in (given if listed else [given])]
+            known = [value for value in numbers if value is not None]
+            if len(known) < len(numbers):
+                right = "a number is right" + (", or a list of one a band" if listed else "")
+                raise HeaderMismatch(f"{where}: {name} = {given!r:.40} cannot be; {right}.")
+            what = f"{where}: {name}"
+            return gain_of_attribute(known, bands, what, zero_allowed=default == 0)
     return default
 
 
