@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import spectral
 from playwright.async_api import Page, expect
 
 from tests.browser.test_main_job import log_in
@@ -88,3 +89,33 @@ async def test_what_did_not_fit_is_corrected_without_sending_the_files_again(
     await expect(metadata).to_contain_text("Last wavelength (µm)0.7")
     changing = [call for call in sent[before:] if not call.startswith("GET ")]
     assert [call.rpartition("/")[2] for call in changing] == ["retry"]
+
+
+async def test_another_panel_is_said_without_sending_the_files_again(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    for name, value in (("DARKREF_rock", 100), ("WHITEREF_rock", 1100), ("rock", 600)):
+        spectral.envi.save_image(
+            str(tmp_path / f"{name}.hdr"), np.full((4, 3, 2), value, np.uint16), ext=".raw",
+            interleave="bil", metadata={"wavelength": [500, 600], "wavelength units": "nm"},
+        )  # fmt: skip
+    certificate = tmp_path / "certificate.csv"
+    certificate.write_text("400,0.5\n550,0.5\n")
+    await log_in(page, embedded, "/upload")
+    raw = [path for path in tmp_path.iterdir() if path != certificate]
+    await page.get_by_label("Files of one cube").set_input_files(raw)
+    await page.get_by_label("Collection").fill("browser-metadata")
+    await page.get_by_label("Calibration").select_option("reflectance")
+    await page.get_by_label("or its certificate").set_input_files(certificate)
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    await expect(page.locator("#upload-error")).to_contain_text("band 2 is at 600 nm")
+    again = page.get_by_role("form", name="Other metadata")
+    panel = again.get_by_label("White panel reflects")
+    await expect(panel).to_have_value("certificate.csv")
+    await panel.fill("99")
+    await again.get_by_role("button", name="Convert again").click()
+    await expect(again).to_contain_text("0.99 for 99 %")
+    await panel.fill("0.5")
+    await again.get_by_role("button", name="Convert again").click()
+    await page.get_by_role("link", name="Open the cube").click()
+    await expect(page.locator("#metadata")).to_contain_text("white_reflectance0.5")

@@ -8,6 +8,7 @@ from hsis.contracts.uploads import Calibration
 from hsis.cube.panel_table import PanelTable
 from hsis_ingest.errors import (
     HeaderMismatch,
+    MetadataMismatch,
     MissingReference,
     ReferenceMismatch,
     UnsupportedFormat,
@@ -116,7 +117,7 @@ def test_a_panel_by_wavelength(tmp_path, panel, header, wavelengths):
     ],
 )
 def test_a_panel_that_does_not_reach_the_bands(tmp_path, panel, header, message):
-    with pytest.raises(ReferenceMismatch, match=message):
+    with pytest.raises(MetadataMismatch, match=message):
         panelled(tmp_path, panel, **header)
 
 

@@ -14,6 +14,7 @@ import tifffile
 import zarr
 
 from hsis.contracts.labels import LabelRequest
+from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from tests.ingest.conftest import Ingest
@@ -100,6 +101,38 @@ async def test_a_capture_becomes_reflectance(idle_ingest: Ingest, tmp_path):
         )
     )
     assert statistics["bands"][5]["mean"] == pytest.approx(expected[5].mean())
+
+
+async def test_another_panel_is_said_at_another_try(idle_ingest: Ingest, tmp_path):
+    """A certificate that does not reach the bands keeps the files; a number, or another file of
+    the upload, takes its place."""
+    expected = capture(tmp_path, "bark", 0.5)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    files |= {"short.csv": b"400,0.5\n600,0.5\n", "whole.csv": b"400,0.25\n1000,0.25\n"}
+    wavelengths = [*np.linspace(400, 950, SHAPE[2])]
+    sent = await idle_ingest.send(
+        COLLECTION, files, id="bark", calibration="reflectance", white_reflectance="short.csv",
+        metadata={"wavelengths": wavelengths},
+    )  # fmt: skip
+    client, token = idle_ingest.client, idle_ingest.admin_token
+    async with served(idle_ingest.app(worker_enabled=True)):
+        failed = await idle_ingest.ended(sent)
+        assert (failed.state, failed.error.slug) == (UploadState.FAILED, "metadata-mismatch")
+        assert "`white_reflectance`: short.csv has" in failed.error.detail
+        with pytest.raises(InvalidInput, match=r"it has .*whole\.csv"):
+            await client.retry(sent.id, white_reflectance="other.csv", token=token)
+        with pytest.raises(InvalidInput, match=r"0\.99 for 99 %"):
+            await client.retry(sent.id, white_reflectance=99, token=token)
+        await client.retry(sent.id, CubeMetadata(wavelengths=[5]), token=token)
+        failed = await idle_ingest.ended(sent)
+        assert "1 wavelengths" in failed.error.detail  # the certificate is still what counts
+        await client.retry(sent.id, white_reflectance=0.5, token=token)
+        failed = await idle_ingest.ended(sent)
+        assert "cube has 12 bands" in failed.error.detail  # and the wavelengths what they were
+        right = CubeMetadata(wavelengths=wavelengths)
+        await client.retry(sent.id, right, white_reflectance="whole.csv", token=token)
+        assert (await idle_ingest.ended(sent)).error is None
+    np.testing.assert_allclose(await stored_values(idle_ingest, "bark"), expected / 2, rtol=2e-6)
 
 
 async def test_a_zipped_capture_is_one_scene(idle_ingest: Ingest, tmp_path):

@@ -23,7 +23,7 @@ from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.as_it_was import Before
 from hsis_ingest.corrected import acquisition_of
 from hsis_ingest.detect import open_source
-from hsis_ingest.errors import InputFault, MetadataMismatch, NoValidData, ReferenceMismatch
+from hsis_ingest.errors import MetadataMismatch, NoValidData
 from hsis_ingest.formats.blob import BlobSource
 from hsis_ingest.formats.panels import WhitePanel
 from hsis_ingest.formats.source import ReadOptions, Source
@@ -108,7 +108,7 @@ class Conversion:
         given = self._upload.metadata or CubeMetadata()
         table = given.wavelengths_file
         if table is not None and given.wavelengths is None:
-            content = _content(files, table, "wavelengths_file", MetadataMismatch)
+            content = _content(files, table, "wavelengths_file")
             given = with_table(given, content, table)
         told = self._upload.white_reflectance
         if told is None:
@@ -116,11 +116,11 @@ class Conversion:
         own, others = given.wavelengths_nm, self._template.wavelengths_nm
         if not isinstance(told, str):
             return given, WhitePanel(told)
-        content = _content(files, told, "white_reflectance", ReferenceMismatch)
+        content = _content(files, told, "white_reflectance")
         try:
             panel = parse_panel_table(content, told)
         except InvalidInput as error:
-            raise ReferenceMismatch(error.detail) from None
+            raise MetadataMismatch(f"`white_reflectance`: {error.detail}") from None
         return given, WhitePanel(panel, told, own, others)
 
     def _without_tables(self, files: list[BlobSource]) -> list[BlobSource]:
@@ -267,11 +267,11 @@ class Conversion:
         return await self._storage.put(key, content, content_type=content_type)
 
 
-def _content(files: Sequence[BlobSource], name: str, field: str, error: type[InputFault]) -> bytes:
+def _content(files: Sequence[BlobSource], name: str, field: str) -> bytes:
     for file in files:
         if file.name == name:
             return file.read_at(0, MAX_BYTES + 1)
-    raise error(f"{field} is {name!r}; no file of the upload is it.")
+    raise MetadataMismatch(f"`{field}` is {name!r}; no file of the upload is it.")
 
 
 def with_empty_bands(info: CubeInfo, statistics: CubeStatistics) -> CubeInfo:

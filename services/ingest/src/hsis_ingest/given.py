@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -168,10 +168,10 @@ def check_table(request: UploadRequest) -> None:
         )
 
 
-def check_panel(request: UploadRequest) -> None:
-    """InvalidInput where what the white panel reflects is of no use, or in no announced file."""
-    panel, names = request.white_reflectance, [file.name for file in request.files]
-    if panel is not None and request.calibration is not Calibration.REFLECTANCE:
+def check_panel(panel: float | str | None, calibration: Calibration, names: Sequence[str]) -> None:
+    """InvalidInput where what the white panel reflects is of no use, or in none of the upload's
+    files, which are called `names`."""
+    if panel is not None and calibration is not Calibration.REFLECTANCE:
         raise InvalidInput("`white_reflectance` is of `calibration` = `reflectance`; say both.")
     if isinstance(panel, str) and panel not in names:
         raise InvalidInput(

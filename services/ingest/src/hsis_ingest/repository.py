@@ -75,6 +75,15 @@ async def note_metadata(
         )
 
 
+async def note_panel(db: asyncpg.Connection, upload: UUID, reflectance: float | str | None) -> None:
+    """Keep what the white panel reflects, in place of what was said before."""
+    await db.execute(
+        "UPDATE uploads SET white_reflectance = $2 WHERE id = $1",
+        upload,
+        None if reflectance is None else str(reflectance),
+    )
+
+
 async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> UploadRow:
     """An upload with its files; NotFound where there is none or it was given up.
 

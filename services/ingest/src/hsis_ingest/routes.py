@@ -8,8 +8,7 @@ from pydantic import BaseModel
 
 from hsis.contracts.access import Role
 from hsis.contracts.ids import ResourceId
-from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import Filename, Upload, UploadRequest
+from hsis.contracts.uploads import Filename, RetryRequest, Upload, UploadRequest
 from hsis.digits import natural
 from hsis.errors import InvalidInput
 from hsis.service.postgres import transaction
@@ -24,12 +23,6 @@ class UploadList(BaseModel):
     """Uploads, the newest first."""
 
     uploads: list[Upload]
-
-
-class RetryRequest(BaseModel):
-    """What is to be different this time."""
-
-    metadata: CubeMetadata | None = None
 
 
 @router.post("", status_code=201)
@@ -84,9 +77,9 @@ async def retry_upload(
     state: AppState, caller: RequiredCaller, upload: UUID, request: RetryRequest | None = None
 ) -> Upload:
     """Convert a failed upload again whose files are kept, as `expires_at` tells; with other
-    metadata where these did not fit the cube."""
+    metadata, or another reflectance of the white panel, where these did not fit the cube."""
     await uploads.visible(state, caller, upload, Role.EDITOR)
-    return await uploads.retry(state, upload, request.metadata if request else None)
+    return await uploads.retry(state, upload, request or RetryRequest())
 
 
 @router.delete("/{upload}", status_code=204)

@@ -12,8 +12,7 @@ from starlette.requests import ClientDisconnect
 from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.ids import id_from_filename
-from hsis.contracts.metadata import CubeMetadata
-from hsis.contracts.uploads import Upload, UploadRequest, UploadState
+from hsis.contracts.uploads import RetryRequest, Upload, UploadRequest, UploadState
 from hsis.errors import Conflict, DomainError, InvalidInput, NotFound, TooLarge, Unauthenticated
 from hsis.service.postgres import transaction
 from hsis_ingest import fetch_queue, quotas, repository
@@ -45,7 +44,8 @@ async def announce(
         with suppress(NotFound):
             return _announced_before(await visible(state, caller, upload, Role.EDITOR), request)
     check_table(request)
-    check_panel(request)
+    names = [file.name for file in request.files]
+    check_panel(request.white_reflectance, request.calibration, names)
     item = await require_free_item(state, caller, request)
     holder = quotas.holder_of(upload)
     total = sum(file.size or 0 for file in request.files)
@@ -159,17 +159,20 @@ async def give_up(state: State, upload: UUID) -> None:
         await repository.discard(db, upload)
 
 
-async def retry(state: State, upload: UUID, metadata: CubeMetadata | None = None) -> Upload:
-    """Queue a failed upload again; Conflict where its files are not kept any more.
-
-    `metadata` takes the place of what was said of the cube before.
-    """
+async def retry(state: State, upload: UUID, wanted: RetryRequest) -> Upload:
+    """Queue a failed upload again; Conflict where its files are not kept any more, InvalidInput
+    where what is said now cannot be."""
+    metadata = wanted.metadata
     check_said(metadata)
     async with transaction(state.pool) as db:
+        before = await repository.find(db, upload)
         if metadata is not None:
-            before = (await repository.find(db, upload)).metadata
-            metadata = with_earlier_table(metadata, before)
+            metadata = with_earlier_table(metadata, before.metadata)
         await repository.note_metadata(db, upload, metadata)
+        if "white_reflectance" in wanted.model_fields_set:
+            names = [file.name for file in before.files]
+            check_panel(wanted.white_reflectance, before.calibration, names)
+            await repository.note_panel(db, upload, wanted.white_reflectance)
         await repository.requeue(db, upload)
         found = await repository.find(db, upload)
     state.queue_filled.set()

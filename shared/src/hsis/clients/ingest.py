@@ -152,17 +152,27 @@ class IngestClient(BaseClient):
         return [Upload.model_validate(upload) for upload in response.json()["uploads"]]
 
     async def retry(
-        self, upload: str, metadata: CubeMetadata | None = None, *, token: str | None = None
+        self,
+        upload: str,
+        metadata: CubeMetadata | None = None,
+        *,
+        white_reflectance: float | str | None = None,
+        token: str | None = None,
     ) -> Upload:
         """Convert a failed upload again; Conflict where its files are not kept any more.
 
-        `metadata` takes the place of what was said of the cube before.
+        `metadata` takes the place of what was said of the cube before, `white_reflectance` (a
+        number, or the name of a file of the upload) of what was said of the white panel; None
+        leaves each as it is.
         """
+        body: dict[str, Any] = {} if metadata is None else {"metadata": metadata.said()}
+        if white_reflectance is not None:
+            body["white_reflectance"] = white_reflectance
         response = await self._request(
             "POST",
             f"/uploads/{upload}/retry",
             token=token,
-            json={} if metadata is None else {"metadata": metadata.said()},
+            json=body,
         )
         return Upload.model_validate_json(response.content)
 

@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     StringConstraints,
     model_validator,
@@ -119,6 +120,20 @@ class UploadRequest(UploadOptions):
     """What to store and how to read it. Files that belong together go together."""
 
     files: list[DeclaredFile] = Field(min_length=1)
+
+
+class RetryRequest(BaseModel):
+    """What is to be different when a failed upload is converted again; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metadata: CubeMetadata | None = Field(
+        default=None, description="It takes the place of all that was said of the cube before"
+    )
+    white_reflectance: WhiteReflectance | None = Field(
+        default=None,
+        description="Of `calibration` = `reflectance`: as of the upload; null takes it away",
+    )
 
 
 class FileSource(BaseModel):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hsis.cube.layout import CubeInfo
 from hsis.cube.panel_table import PanelTable
-from hsis_ingest.errors import ReferenceMismatch
+from hsis_ingest.errors import MetadataMismatch
 
 EDGE_NM = 0.05
 """A band so little outside of a table has the value at its end."""
@@ -27,7 +27,7 @@ class WhitePanel:
     otherwise_nm: Sequence[float] | None = None
 
     def of_bands(self, info: CubeInfo) -> NDArray[np.float64]:
-        """What it reflects at each band, by linear interpolation; ReferenceMismatch where the table
+        """What it reflects at each band, by linear interpolation; MetadataMismatch where the table
         does not reach a band."""
         table = self.reflectance
         if not isinstance(table, PanelTable):
@@ -35,18 +35,18 @@ class WhitePanel:
         wavelengths = self.wavelengths_nm or info.wavelengths_nm or self.otherwise_nm
         if wavelengths is None or len(wavelengths) != info.bands:
             has = "no wavelengths" if wavelengths is None else f"{len(wavelengths)} wavelengths"
-            raise ReferenceMismatch(
+            raise MetadataMismatch(
                 f"{self.name} tells the white panel's reflectance by wavelength, but the "
-                f"{info.bands} bands of the scene have {has}: give one each with the upload "
-                "(`wavelengths`), or one number as `white_reflectance`."
+                f"{info.bands} bands of the scene have {has}: give one each (`wavelengths`), or "
+                "one number as `white_reflectance`."
             )
         first, last = table.wavelengths_nm[0], table.wavelengths_nm[-1]
         for number, wavelength in enumerate(wavelengths, start=1):
             if not first - EDGE_NM <= wavelength <= last + EDGE_NM:
-                raise ReferenceMismatch(
-                    f"{self.name} has the white panel's reflectance from {first:g} to {last:g} nm; "
-                    f"band {number} is at {wavelength:g} nm. A table that reaches all bands is "
-                    "right."
+                raise MetadataMismatch(
+                    f"`white_reflectance`: {self.name} has the white panel's reflectance from "
+                    f"{first:g} to {last:g} nm; band {number} is at {wavelength:g} nm. A table "
+                    "that reaches all bands is right, or one number."
                 )
         found: NDArray[np.float64] = np.interp(wavelengths, table.wavelengths_nm, table.reflectance)
         return found

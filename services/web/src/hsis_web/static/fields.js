@@ -38,6 +38,9 @@ function jsonOrText(text) {
   }
 }
 
+/** A number, or the name of a file. */
+const numberOrName = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
+
 /** A name a band, with commas between them. */
 const names = (text) => text.split(",").map((name) => name.trim()).filter(Boolean);
 
@@ -55,6 +58,8 @@ const lines = (object) =>
   Object.entries(object).map(([name, value]) => `${name} = ${typeof value === "string" ? value : JSON.stringify(value)}`).join("\n");
 const same = (value) => String(value);
 
+const PANEL = "white_reflectance"; // no metadata, but said with them
+
 /** `wide` fields are lists or lines; `read` makes the value of a text, `show` the text of a value.
  * Some are only for an `upload`, only to `correct` a stored cube, or only to `retry` a conversion. */
 const FIELDS = [
@@ -71,6 +76,7 @@ const FIELDS = [
   { name: "fwhm", label: "Widths (nm)", read: list, show: joined, wide: true, correct: true },
   { name: "good_bands", label: "Good bands", read: flags, show: digits, wide: true, retry: true, hint: "1 or 0 a band" },
   { name: "band_names", label: "Names of the bands", read: names, show: joined, wide: true, retry: true },
+  { name: PANEL, label: "White panel reflects", read: numberOrName, retry: true, hint: "0.99, or a file of the upload" },
   { name: "properties", label: "Further properties", read: properties, show: lines, wide: true, hint: "name = value" },
 ];
 
@@ -79,19 +85,21 @@ export function metadataFields(correct, known = {}) {
   return controls(FIELDS.filter((field) => !field.retry && (correct ? !field.upload : !field.correct)), known, "metadata");
 }
 
-/** Controls for what was said of a cube, which did not fit: those of the `named` fields, and the others. */
-export function retryFields(named, said, prefix) {
-  const isNamed = ({ name }) => named.includes(name) || (name === "wavelengths" && said.wavelengths_file !== undefined);
+/** Controls for what was `asked` with an upload, which did not fit: those of the `named` fields, and the others. */
+export function retryFields(named, asked, prefix) {
+  const known = { ...asked.metadata, [PANEL]: asked[PANEL] };
+  const fields = FIELDS.filter(({ name }) => name !== PANEL || asked.calibration);
+  const isNamed = ({ name }) => named.includes(name) || (name === "wavelengths" && known.wavelengths_file !== undefined);
   return {
-    first: controls(FIELDS.filter(isNamed), said, prefix),
-    others: controls(FIELDS.filter((field) => !isNamed(field)), said, prefix),
+    first: controls(fields.filter(isNamed), known, prefix),
+    others: controls(fields.filter((field) => !isNamed(field)), known, prefix),
   };
 }
 
 function controls(fields, known, prefix) {
   return fields.map(({ name, label, hint, wide, show = same }) => {
     const id = `${prefix}-${name}`;
-    const value = known[name] === undefined ? "" : show(known[name]);
+    const value = known[name] === undefined || known[name] === null ? "" : show(known[name]);
     const common = { class: "form-control form-control-sm", id, "data-field": name, placeholder: hint };
     const control = wide ? element("textarea", { ...common, rows: 3 }) : element("input", common);
     control.value = value;

@@ -5,8 +5,10 @@ import { call, path } from "./api.js";
 import { element } from "./dom.js";
 import { changedMetadata, retryFields } from "./fields.js";
 
-/** Whether other metadata may mend what failed. */
-export const mendable = ({ state, error }) => state === "failed" && (error?.type ?? "").endsWith(":metadata-mismatch");
+const KEPT = /:(metadata-mismatch|internal)$/;
+
+/** Whether another try, with other metadata perhaps, may mend what failed. */
+export const mendable = ({ state, error }) => state === "failed" && KEPT.test(error?.type ?? "");
 
 /** Why an upload failed; without how a program tries again, where the page has a form for that. */
 export function reason(upload) {
@@ -14,11 +16,12 @@ export function reason(upload) {
   return mendable(upload) ? detail.split(" The files are kept for a while")[0] : detail;
 }
 
-/** The form for a failed upload, filled with what was `said` of its cube. `again` is called with the
- * upload and what is said now, once it is queued. */
-export function retryForm({ id, error }, said, again) {
+/** The form for a failed upload, filled with what was `asked` with it: its `metadata`, and its
+ * `white_reflectance` where it has a `calibration`. `again` is called with the upload and what is
+ * asked now, once it is queued. */
+export function retryForm({ id, error }, asked, again) {
   const named = [...error.detail.matchAll(/`(\w+)`/g)].map(([, name]) => name);
-  const { first, others } = retryFields(named, said, `retry-${id}`);
+  const { first, others } = retryFields(named, asked, `retry-${id}`);
   const problem = element("div", { class: "alert alert-danger mt-3 mb-0", role: "alert", hidden: true });
   const button = element("button", { class: "btn btn-primary btn-sm mt-3", type: "submit" }, "Convert again");
   const form = element("form", { class: "border rounded p-3 mb-3", "aria-label": "Other metadata" },
@@ -33,8 +36,10 @@ export function retryForm({ id, error }, said, again) {
     problem.hidden = true;
     button.disabled = true;
     try {
-      const metadata = saidNow(said, changedMetadata(form));
-      again(await call("POST", path("uploads", id, "retry"), { metadata }), metadata);
+      const { white_reflectance, ...changes } = changedMetadata(form);
+      const now = { metadata: saidNow(asked.metadata ?? {}, changes) };
+      if (white_reflectance !== undefined) now.white_reflectance = white_reflectance;
+      again(await call("POST", path("uploads", id, "retry"), now), { ...asked, ...now });
     } catch (failure) {
       problem.textContent = failure.message;
       problem.hidden = false;

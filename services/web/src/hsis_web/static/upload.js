@@ -15,7 +15,7 @@ const STATES = {
   failed: "The conversion failed",
 };
 const user = await session();
-const saidOf = new Map(); // by the id of a scene that is converted again
+const askedOf = new Map(); // by the id of a scene that is converted again
 let cancelling = null;
 
 if (!user) toLogin();
@@ -100,15 +100,15 @@ function showScenes(collection, scenes, beside = () => []) {
   }));
 }
 
-/** Show how an upload goes until it ends; where what was `said` of the cube did not fit, ask again. */
-async function follow(id, said) {
+/** Show how an upload goes until it ends; where what was `asked` did not fit the cube, ask again. */
+async function follow(id, asked) {
   $("upload-error").hidden = true;
   $("retry").replaceChildren();
   for (;;) {
     const upload = await get(path("uploads", id));
     if (showState(upload)) {
-      if (upload.scenes?.length) askAgain(upload.collection, upload.scenes, said, () => follow(id, said));
-      else if (mendable(upload)) $("retry").append(retryForm(upload, said, (again, now) => run(follow(again.id, now))));
+      if (upload.scenes?.length) askAgain(upload.collection, upload.scenes, asked, () => follow(id, asked));
+      else if (mendable(upload)) $("retry").append(retryForm(upload, asked, (again, now) => run(follow(again.id, now))));
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -116,10 +116,10 @@ async function follow(id, said) {
 }
 
 /** The scenes when all have ended, with a form for each of which the metadata did not fit. */
-function askAgain(collection, scenes, said, again) {
+function askAgain(collection, scenes, asked, again) {
   const ask = (scene) => element("details", { class: "text-body" }, element("summary", {}, "Convert it again with other metadata"),
-    retryForm(scene, saidOf.get(scene.id) ?? said, (upload, now) => {
-      saidOf.set(scene.id, now);
+    retryForm(scene, askedOf.get(scene.id) ?? asked, (upload, now) => {
+      askedOf.set(scene.id, now);
       run(again(upload));
     }));
   showScenes(collection, scenes, (scene) => (mendable(scene) ? [ask(scene)] : []));
@@ -175,7 +175,7 @@ async function sendCube(files) {
   const body = requestBody(files);
   const upload = await send(files, body);
   $("cancel").hidden = true;
-  await follow(upload.id, body.metadata ?? {});
+  await follow(upload.id, body);
 }
 
 const inFolder = (file) => file.webkitRelativePath.split("/").slice(1).join("/");
@@ -187,7 +187,7 @@ async function sendFolder(files, tables) {
   const { scenes } = await call("POST", "/ingest/scenes", { names: [...found.keys()], id });
   if (!scenes.length) throw new Error("The folder has no file that could be a cube.");
   const collection = $("collection").value;
-  const said = requestBody(tables).metadata ?? {};
+  const asked = requestBody(tables);
   const told = scenes.map(({ id: item }) => ({ item, state: "receiving" }));
   for (const [place, { id: item, names }] of scenes.entries()) {
     const own = [...names.map((name) => found.get(name)), ...tables];
@@ -200,19 +200,19 @@ async function sendFolder(files, tables) {
     }
   }
   $("cancel").hidden = true;
-  await followScenes(collection, told, said);
+  await followScenes(collection, told, asked);
 }
 
 /** Show how the uploads of a folder's scenes go until all have ended. */
-async function followScenes(collection, told, said) {
+async function followScenes(collection, told, asked) {
   const open = () => told.filter(({ state }) => state !== "succeeded" && state !== "failed");
   while (open().length) {
     for (const upload of open()) told[told.indexOf(upload)] = await get(path("uploads", upload.id));
     showScenes(collection, told);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  askAgain(collection, told, said, (upload) =>
-    followScenes(collection, told.map((scene) => (scene.id === upload.id ? upload : scene)), said));
+  askAgain(collection, told, asked, (upload) =>
+    followScenes(collection, told.map((scene) => (scene.id === upload.id ? upload : scene)), asked));
 }
 
 $("upload").addEventListener("submit", async (event) => {
