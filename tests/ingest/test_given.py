@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import zarr
+from pydantic import ValidationError
 
 from hsis.contracts.metadata import CubeMetadata
 from hsis.contracts.uploads import UploadState
@@ -204,9 +205,15 @@ async def test_tus_metadata_say_it_too(ingest: Ingest):
     [
         ({"wavelengths": [450, -1]}, "wavelengths.1"),
         ({"scale": 0}, "a scale is not 0"),
-        ({"scale": [1, 0, 1]}, "a scale is not 0"),
-        ({"scale": "much"}, "a valid number"),
-        ({"offset": "inf"}, "finite"),
+        ({"scale": [1, 0, 1]}, "0 for band 2 of 3; a scale is not 0"),
+        ({"scale": "much"}, "scale: Value error, 'much'; a finite number is right, or a list"),
+        ({"scale": [0.5, "x", 1]}, "'x' for band 2 of 3; a finite number is right"),
+        ({"offset": [0.5, None]}, "None for band 2 of 2; a finite number is right"),
+        ({"offset": []}, "a list of 0 numbers; a finite number is right, or a list of one a band"),
+        ({"offset": {"a": 1}}, "{'a': 1}; a finite number is right"),
+        ({"scale": True}, "True; a finite number is right"),
+        ({"offset": "inf"}, "'inf'; a finite number is right"),
+        ({"offset": 10**400}, "; a finite number is right"),
         ({"datetime": "2024-06-01T10:30:00"}, "timezone"),
         ({"place": [200, 10]}, "longitudes"),
         ({"properties": {"hsi:band_count": 3}}, "set by HSIS"),
@@ -287,6 +294,11 @@ def test_a_file_is_believed_before_a_template():
 
 
 def test_scales_of_all_bands_or_of_each():
+    assert CubeMetadata(scale=["0.5", 2]).scale == [0.5, 2]
+    with pytest.raises(ValidationError, match="nan for band 2 of 2; a finite number is right"):
+        CubeMetadata(scale=[1, math.nan])
+    with pytest.raises(ValidationError, match=r"a list of 65537 numbers; .* at most 65536"):
+        CubeMetadata(scale=[1] * 65537)
     assert described({"scale": "0.5"}).info.scale == 0.5  # as keys of tus say it
     found = described({"scale": [0.5, 0.5, 0.25], "offset": [3, 3, 3]}).info
     assert (found.scale, found.offset) == ((0.5, 0.5, 0.25), 3)

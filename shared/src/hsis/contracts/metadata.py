@@ -154,15 +154,39 @@ def _properties(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return given
 
 
-def _finite(value: float | list[float]) -> float | list[float]:
-    if not all(map(math.isfinite, value if isinstance(value, list) else [value])):
-        raise ValueError("finite numbers are right")
-    return value
+def _one_or_each(given: object) -> float | list[float]:
+    right = "a finite number is right, or a list of one a band"
+    if not isinstance(given, list | tuple):
+        number = _as_number(given)
+        if number is None:
+            raise ValueError(f"{given!r:.60}; {right}")
+        return number
+    if not 0 < len(given) <= MAX_BANDS:
+        raise ValueError(f"a list of {len(given)} numbers; {right}, at most {MAX_BANDS}")
+    numbers: list[float] = []
+    for band, entry in enumerate(given, start=1):
+        number = _as_number(entry)
+        if number is None:
+            raise ValueError(f"{entry!r:.60} for band {band} of {len(given)}; {right}")
+        numbers.append(number)
+    return numbers
+
+
+def _as_number(given: object) -> float | None:
+    """A finite number, or a text that is one, as forms and tus send it."""
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    try:
+        number = float(given)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _not_zero(value: float | list[float]) -> float | list[float]:
     if 0 in (value if isinstance(value, list) else [value]):
-        raise ValueError("a scale is not 0: it multiplies values")
+        band = f" for band {value.index(0) + 1} of {len(value)}" if isinstance(value, list) else ""
+        raise ValueError(f"0{band}; a scale is not 0: it multiplies values")
     return value
 
 
@@ -175,7 +199,7 @@ Text = Annotated[str, Field(max_length=256), AfterValidator(_plain)]
 PerBand = Field(default=None, min_length=1, max_length=MAX_BANDS)
 OneOrEach = Annotated[
     float | Annotated[list[float], Field(min_length=1, max_length=MAX_BANDS)],
-    AfterValidator(_finite),
+    BeforeValidator(_one_or_each),
 ]
 
 
