@@ -16,6 +16,8 @@ from hsis_ingest.label_raster import label_raster
 from tests.ingest.files import open_files
 
 LABELS = np.random.default_rng(8).integers(0, 5, (30, 70)).astype(np.uint8)
+INTS = LABELS.astype(int)
+LEAST = float(np.finfo(np.float32).min)
 TRANSFORM = (30.0, 0.0, 5e5, 0.0, -30.0, 58e5)
 CUBE = CubeInfo((9, 30, 70), np.dtype(np.int16))
 PLACED = CubeInfo(
@@ -107,6 +109,43 @@ def test_a_geotiff_has_its_own_nodata(tmp_path):
         labelled(path, cube=moved)
 
 
+@pytest.mark.parametrize(
+    ("values", "declared", "expected", "nodata", "classes"),
+    [
+        (np.where(INTS, INTS, np.nan), None, INTS, 0, [1, 2, 3, 4]),
+        (np.where(INTS, INTS, LEAST), LEAST, INTS, 0, [1, 2, 3, 4]),
+        (np.where(INTS, INTS, 0.5), 0.5, INTS, 0, [1, 2, 3, 4]),
+        # Where 0 is beside NaN it is a class.
+        (
+            np.where(INTS == 4, np.nan, INTS), np.nan,
+            np.where(INTS == 4, 255, INTS), 255, [0, 1, 2, 3],
+        ),
+        (INTS * 255, np.nan, INTS * 255, 256, [0, 255, 510, 765, 1020]),
+        (
+            np.where(INTS == 2, np.nan, np.where(INTS, INTS, -9999)), -9999,
+            np.where((INTS == 2) | (INTS == 0), -9999, INTS), -9999, [1, 3, 4],
+        ),
+    ],
+)  # fmt: skip
+def test_floats_that_are_no_number_are_unlabelled(
+    tmp_path, values, declared, expected, nodata, classes
+):
+    path = tmp_path / "gt.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=70, height=30, count=1, dtype="float32", nodata=declared,
+        crs="EPSG:32633", transform=rasterio.Affine(*TRANSFORM),
+    ) as dataset:  # fmt: skip
+        dataset.write(values.astype(np.float32), 1)
+    raster = labelled(path, cube=PLACED)
+    stored, profile, _ = read_back(raster)
+    np.testing.assert_array_equal(stored, expected)
+    assert (profile["nodata"], raster.nodata) == (nodata, nodata)
+    assert [each.value for each in raster.classes] == classes
+    assert raster.counts == counted(expected)
+    named = labelled(path, names=[f"c{value}" for value in range(1, 1021)])
+    np.testing.assert_array_equal(read_back(named)[0], np.where(expected == nodata, 0, expected))
+
+
 @pytest.mark.parametrize(("shift", "fits"), [(0.2, False), (0.03, True)])
 def test_a_grid_of_centimetres_is_no_metre_beside(tmp_path, shift, fits):
     """Coordinates of UTM are large, pixels of a drone's camera small."""
@@ -128,8 +167,8 @@ def test_a_grid_of_centimetres_is_no_metre_beside(tmp_path, shift, fits):
     ("values", "message"),
     [
         (LABELS.T, r"has 70 rows x 30 columns; the cube has 30 x 70"),
-        (LABELS + 0.5, "no whole numbers"),
-        (np.where(LABELS, LABELS, np.nan), "no whole numbers"),
+        (LABELS + 0.5 * (LABELS == 4), r"holds 4\.5 at pixel \(3, 0\); whole numbers are right"),
+        (np.where(LABELS == 4, -np.inf, LABELS), "holds -inf at pixel"),
         (LABELS + 1e12, "too large"),
         (LABELS.astype(np.int64) + 2**40, "too large"),
         (LABELS.astype(complex), "one of whole numbers"),

@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rasterio.windows import Window
 
 from hsis.cube.classes import CubeClass, numbered_classes
 from hsis.cube.layout import CubeInfo, Transform
+from hsis.cube.statistics import nodata_in
 from hsis_ingest.errors import LabelMismatch
 from hsis_ingest.formats.source import Source
 
@@ -41,11 +43,14 @@ def label_raster(
 ) -> LabelRaster:
     """The classes of `source`, read in strips; LabelMismatch where they cannot label `cube`.
 
-    Unlabelled is the source's own nodata value, else 0 where no class has that value.
+    Unlabelled is the source's own nodata value, else 0 where no class has that value. NaN of a
+    raster of floats, and its nodata value where no class can have that, become one that none has.
     """
     _check_shape(source.info, cube, name)
-    counts = _counts(source, name)
-    nodata = _nodata(source.info, class_names, name)
+    counts, empty = _counts(source, name)
+    nodata = _nodata(source.info, class_names, counts, empty)
+    if nodata is not None and empty:
+        counts[nodata] += empty
     classes = _classes(source.info, counts, nodata, class_names, name)
     dtype = _dtype({*counts, *(() if nodata is None else (nodata,))}, name)
     content = _geotiff(source, cube, dtype, nodata, classes)
@@ -86,38 +91,63 @@ def _strips(source: Source) -> list[slice]:
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def _read(source: Source, rows: slice, name: str) -> NDArray[Any]:
-    """A strip, shape (y, x), of integers."""
+def _read(source: Source, rows: slice, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """A strip, shape (y, x): integers, and where there are none since a float is NaN or nodata."""
     values: NDArray[Any] = source.read(slice(0, 1), rows, slice(0, source.info.shape[2]))[0]
     if values.dtype.kind != "f":
-        return values
-    if not np.isfinite(values).all() or (values != np.floor(values)).any():
-        raise LabelMismatch(f"{name} holds values that are no whole numbers: it is no class map.")
+        return values, np.zeros(values.shape, np.bool_)
+    empty = np.isnan(values)
+    declared = source.info.nodata
+    if declared is not None and nodata_in(values.dtype, declared) is not None:
+        empty |= values == values.dtype.type(declared)
+    values = np.where(empty, 0, values)
+    wrong = np.argwhere(~np.isfinite(values) | (values != np.floor(values)))
+    if len(wrong):
+        y, x = wrong[0].tolist()
+        raise LabelMismatch(
+            f"{name} holds {values[y, x]} at pixel ({x}, {y + rows.start}); whole numbers are "
+            "right, and NaN or the value for no data where there is no class."
+        )
     if np.abs(values).max(initial=0) >= 2**31:
         raise LabelMismatch(f"{name} holds values that are too large for classes.")
-    return values.astype(np.int64)
+    return values.astype(np.int64), empty
 
 
-def _counts(source: Source, name: str) -> Counter[int]:
+def _counts(source: Source, name: str) -> tuple[Counter[int], int]:
+    """How many pixels have each value, and how many have none."""
     counts: Counter[int] = Counter()
+    without = 0
     for rows in _strips(source):
-        values, many = np.unique_counts(_read(source, rows, name))
+        labels, empty = _read(source, rows, name)
+        values, many = np.unique_counts(labels[~empty])
         counts.update(dict(zip(values.tolist(), many.tolist(), strict=True)))
+        without += int(empty.sum())
         if len(counts) > MAX_CLASSES:
             raise LabelMismatch(
                 f"{name} holds more than {MAX_CLASSES} different values: it is no class map."
             )
-    return counts
+    return counts, without
 
 
-def _nodata(info: CubeInfo, class_names: list[str] | None, name: str) -> int | None:
+def _nodata(
+    info: CubeInfo, class_names: list[str] | None, counts: Counter[int], empty: int
+) -> int | None:
+    """The value for no class, where `empty` pixels have no whole number."""
     if class_names is not None:
         return 0
-    if info.nodata is not None and np.isfinite(info.nodata):
-        if info.nodata != int(info.nodata):
-            raise LabelMismatch(f"{name}: its nodata value {info.nodata} is no whole number.")
+    if info.nodata is not None and _can_be_stored(info.nodata):
         return int(info.nodata)
-    return None if any(entry.value == 0 for entry in info.classes) else 0
+    taken = {*(entry.value for entry in info.classes)}
+    if empty or (info.nodata is not None and info.dtype.kind == "f"):
+        taken |= {*counts}  # 0 is a class there, since something else is none
+        return next(value for value in chain((0, 255), count(256)) if value not in taken)
+    return None if 0 in taken else 0
+
+
+def _can_be_stored(nodata: float) -> bool:
+    limits = [np.iinfo(dtype) for dtype in DTYPES]
+    least, most = min(each.min for each in limits), max(each.max for each in limits)
+    return least <= nodata <= most and nodata == int(nodata)
 
 
 def _classes(
@@ -171,7 +201,8 @@ def _geotiff(
             **place,
         ) as dataset:  # fmt: skip
             for strip in _strips(source):
-                values = _read(source, strip, "").astype(dtype)
+                labels, empty = _read(source, strip, "")
+                values = np.where(empty, nodata or 0, labels).astype(dtype)
                 window = Window(0, strip.start, columns, strip.stop - strip.start)
                 dataset.write(values, 1, window=window)
             if dtype == "uint8":
