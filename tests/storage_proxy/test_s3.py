@@ -22,6 +22,7 @@ from hsis_storage_proxy.reading import Content, read
 from hsis_storage_proxy.s3 import open_s3
 from hsis_storage_proxy.settings import Settings
 from hsis_storage_proxy.store import BlobStore
+from hsis_storage_proxy.tags import MadeTags
 
 CONTENT = bytes(range(256)) * 3000
 KEY = "raw/c/u/f"
@@ -88,7 +89,7 @@ async def test_ranges_are_right_whatever_the_server_answers(
         {} if way == "as it is" else {"s3_endpoint_url": await serve(answering(object_store, way))}
     )
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
-        store = BlobStore(client, fresh_bucket())
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
         await store.put(KEY, CONTENT, "a/b")
         size = len(CONTENT)
@@ -114,7 +115,7 @@ async def test_every_read_of_a_blob_is_one_request_to_the_same_url(
     app = answering(object_store, way)
     more = {"s3_endpoint_url": await serve(app)}
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
-        store = BlobStore(client, fresh_bucket())
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
         await store.put(KEY, CONTENT, "a/b")
         app.state.asked.clear()
@@ -135,7 +136,7 @@ async def test_a_small_read_that_comes_again_asks_nothing(
     app = answering(object_store, "as it is")
     more = {"s3_endpoint_url": await serve(app)}
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
-        store = BlobStore(client, fresh_bucket(), HotReads(64 << 20, 60.0))
+        store = BlobStore(client, fresh_bucket(), HotReads(64 << 20, 60.0), MadeTags())
         await store.make_bucket()
         await store.put(KEY, CONTENT, "a/b")
         app.state.asked.clear()
@@ -164,7 +165,7 @@ async def test_a_small_answer_that_breaks_off_is_told_by_its_status(
             raise ConnectionError("the disk is gone")
         await send({"type": "http.response.body", "body": b""})
 
-    proxy = await make_proxy(s3_endpoint_url=await serve(broken))
+    proxy = await make_proxy(s3_endpoint_url=await serve(broken), s3_entity_tags="kept")
     answer = await proxy.get(KEY)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "2"
@@ -173,7 +174,7 @@ async def test_a_small_answer_that_breaks_off_is_told_by_its_status(
 
 async def test_a_bucket_is_made_once(object_store: ObjectStore) -> None:
     async with open_s3(settings_for(object_store, "unused")) as client:
-        store = BlobStore(client, fresh_bucket())
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         with pytest.raises(Unavailable, match="no bucket"):
             await store.ping()
         await store.make_bucket()
@@ -187,7 +188,7 @@ async def test_a_bucket_that_another_replica_makes_at_the_same_time(
     object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_s3(settings_for(object_store, "unused")) as client:
-        store = BlobStore(client, fresh_bucket())
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
         known, looks = store._has_bucket, []
 
@@ -234,7 +235,7 @@ async def test_a_body_that_breaks_off(object_store: ObjectStore, serve: Callable
 
 async def test_a_missing_blob(object_store: ObjectStore) -> None:
     async with open_s3(settings_for(object_store, "unused")) as client:
-        store = BlobStore(client, fresh_bucket())
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
         for about_key in (store.head, store.open):
             with pytest.raises(NotFound, match="'raw/c/u/f'"):
@@ -248,14 +249,14 @@ async def test_a_missing_blob_is_asked_for_once(
     app = answering(object_store, "206")
     more = {"s3_endpoint_url": await serve(app)}
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
-        store = BlobStore(client, fresh_bucket())
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
         with pytest.raises(NotFound, match="'raw/c/u/f'"):
             await store.open(KEY)
         assert len(app.state.asked) == 1
         # A bucket that is not there is another matter, which botocore tells.
         with pytest.raises(Unavailable, match="NoSuchBucket"):
-            await BlobStore(client, fresh_bucket()).open(KEY)
+            await BlobStore(client, fresh_bucket(), tags=MadeTags()).open(KEY)
         assert len(app.state.asked) == 3
 
 

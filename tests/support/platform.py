@@ -43,6 +43,7 @@ def storage_settings(store: ObjectStore, bucket: str) -> dict[str, Any]:
     """storage-proxy's settings for a bucket of the tests' object store."""
     return {
         "s3_endpoint_url": store.endpoint_url,
+        "s3_entity_tags": "made",
         "s3_access_key": store.access_key,
         "s3_secret_key": store.secret_key,
         "s3_bucket": bucket,

@@ -58,6 +58,8 @@ class ObjectStore:
             "--vfs-read-wait=0s",
             # Else every read of a range, however small, reads 16 MiB ahead.
             "--buffer-size=0",
+            # Else the first look at an object reads all of it, and a listing all of every one.
+            "--etag-hash=",
             "--dir-perms=0700",
             "--file-perms=0600",
             str(self.folder),

@@ -136,6 +136,7 @@ class Stack:
             "HSIS_DATABASE_PORT": str(self.postgres.port),
             "HSIS_DATABASE_NAME": DATABASE,
             "HSIS_S3_ENDPOINT_URL": self.objects.endpoint_url,
+            "HSIS_S3_ENTITY_TAGS": "made",
             "HSIS_NODE_MODULES_DIR": str(self.settings.node_modules),
             "PYTHONUNBUFFERED": "1",
         }

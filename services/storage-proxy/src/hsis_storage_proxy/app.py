@@ -22,6 +22,7 @@ from hsis_storage_proxy.s3 import open_s3
 from hsis_storage_proxy.settings import Settings
 from hsis_storage_proxy.state import State, state_of
 from hsis_storage_proxy.store import BlobStore
+from hsis_storage_proxy.tags import KeptTags, MadeTags
 
 PING_TIMEOUT_S = 2.0
 
@@ -36,7 +37,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             # Without authentication of its own: catalog answers what the caller may see.
             http = await stack.enter_async_context(open_http(chosen))
             s3 = await stack.enter_async_context(open_s3(chosen))
-            store = BlobStore(s3, chosen.s3_bucket, HotReads(chosen.hot_bytes, chosen.hot_s))
+            hot = HotReads(chosen.hot_bytes, chosen.hot_s)
+            tags = MadeTags() if chosen.s3_entity_tags == "made" else KeptTags()
+            store = BlobStore(s3, chosen.s3_bucket, hot, tags)
             await store.make_bucket()
             access = CollectionAccess(
                 CatalogClient(http, chosen.catalog_url), chosen.access_cache_s

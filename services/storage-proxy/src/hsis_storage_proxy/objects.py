@@ -1,7 +1,7 @@
 """Objects of S3 as blobs: what an answer says of one, and its body."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from hsis.contracts.blobs import Blob
@@ -9,6 +9,7 @@ from hsis.errors import Unavailable
 from hsis_storage_proxy.presigned import SHA256
 from hsis_storage_proxy.ranges import Span
 from hsis_storage_proxy.s3 import translated
+from hsis_storage_proxy.tags import EntityTags
 
 PIECE_BYTES = 256 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -65,15 +66,16 @@ class BodyInMemory:
         """Nothing is held open."""
 
 
-def blob_of(key: str, answer: dict[str, Any], size: int) -> Blob:
+def blob_of(key: str, answer: Mapping[str, Any], size: int, tags: EntityTags) -> Blob:
     """What S3's answer says of an object of `size` bytes; Unavailable without an entity tag."""
-    if "ETag" not in answer:
-        raise Unavailable(f"The object store sent no entity tag of {key!r}.")
+    etag = tags.of(answer, size)
+    if etag is None:
+        raise Unavailable(f"The object store sent no entity tag of {key!r} (s3_entity_tags).")
     return Blob(
         key=key,
         size=size,
-        etag=quoted(answer["ETag"]),
-        last_modified=answer.get("LastModified"),
+        etag=etag,
+        last_modified=tags.changed(answer),
         content_type=answer.get("ContentType"),
         sha256=_told_digest(answer.get("Metadata", {}).get(SHA256)),
     )
@@ -87,8 +89,3 @@ def metadata_of(sha256: str | None) -> dict[str, str]:
 def _told_digest(text: str | None) -> str | None:
     """None also where another tool wrote something else there."""
     return text if text and _DIGEST.fullmatch(text) else None
-
-
-def quoted(etag: str) -> str:
-    """An entity tag in its quotes, as strong as S3's are."""
-    return '"' + etag.removeprefix("W/").strip('"') + '"'

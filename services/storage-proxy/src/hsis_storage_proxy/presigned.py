@@ -26,7 +26,8 @@ MAX_URLS = 10_000
 BUFFER_BYTES = 256 * 1024
 KEEP_ALIVE_S = 30.0
 SHA256 = "sha256"
-"""The one thing that is kept with an object beside its type: S3's metadata of this name."""
+MTIME = "mtime"
+"""What is kept with an object beside its type: S3's metadata of these names."""
 ERROR_BYTES = 16 * 1024
 _NO_SUCH_KEY = b"<Code>NoSuchKey</Code>"
 
@@ -127,7 +128,7 @@ def _told(answer: aiohttp.ClientResponse) -> dict[str, Any]:
         "LastModified": _time(answer.headers.get("Last-Modified")),
         "ContentType": answer.headers.get("Content-Type"),
         "ContentLength": answer.content_length,
-        "Metadata": {SHA256: answer.headers.get(f"x-amz-meta-{SHA256}")},
+        "Metadata": {name: answer.headers.get(f"x-amz-meta-{name}") for name in (SHA256, MTIME)},
     }
 
 

@@ -1,6 +1,6 @@
 """Settings of storage-proxy."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -17,6 +17,11 @@ class Settings(ServiceSettings):
     service: ClassVar[str] = "storage-proxy"
     s3_endpoint_url: str = "http://objects:9000"
     s3_region: str = "us-east-1"
+    s3_entity_tags: Literal["kept", "made"] = Field(
+        default="kept",
+        description="The object store's own, or made of time and size where telling its own costs "
+        "it a look at every byte, as it does rclone",
+    )
     s3_bucket: str = Field(default="hsis", min_length=3, max_length=63)
     s3_access_key: SecretStr
     s3_secret_key: SecretStr

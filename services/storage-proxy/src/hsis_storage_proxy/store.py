@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from botocore.exceptions import ClientError
 
 from hsis.contracts.blobs import Blob, BlobPage
-from hsis.errors import Conflict, NotFound, Unavailable
+from hsis.errors import Conflict, DomainError, NotFound, Unavailable
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.hot import HotRead, HotReads
 from hsis_storage_proxy.objects import (
@@ -15,10 +15,10 @@ from hsis_storage_proxy.objects import (
     OpenBlob,
     blob_of,
     metadata_of,
-    quoted,
 )
 from hsis_storage_proxy.ranges import Span, WantedRange, parse_content_range
 from hsis_storage_proxy.s3 import S3, error_code, error_status, parts_translated, translated
+from hsis_storage_proxy.tags import EntityTags, KeptTags
 
 LIST_LIMIT = 1000
 """S3's own limit of keys in one listing and in one removal."""
@@ -28,16 +28,19 @@ LAST = "\U0010ffff"
 class BlobStore:
     """The bucket, by key. Every method raises Unavailable when S3 does not answer.
 
-    `hot` keeps small reads for `open_hot`; none by default.
+    `hot` keeps small reads for `open_hot`; none by default. `tags` are the store's own by default.
     """
 
-    def __init__(self, s3: S3, bucket: str, hot: HotReads | None = None) -> None:
+    def __init__(
+        self, s3: S3, bucket: str, hot: HotReads | None = None, tags: EntityTags | None = None
+    ) -> None:
         self._client = s3.api
         self._reads = s3.reads
         self._parts = s3.parts
         self._outward = s3.outward
         self._bucket = bucket
         self._hot = HotReads(0, 0) if hot is None else hot
+        self._tags = KeptTags() if tags is None else tags
 
     async def make_bucket(self) -> None:
         """Make the bucket where there is none; harmless when others do so at the same time."""
@@ -70,7 +73,7 @@ class BlobStore:
             answer = await self._reads.head(self._bucket, key)
             if answer is None:
                 answer = await self._client.head_object(Bucket=self._bucket, Key=key)
-        return blob_of(key, answer, int(answer["ContentLength"]))
+        return blob_of(key, answer, int(answer["ContentLength"]), self._tags)
 
     async def find(self, key: str) -> Blob | None:
         """The same; None when there is none."""
@@ -95,20 +98,20 @@ class BlobStore:
                 if wanted is None or error_status(error) != 416:
                     raise
                 raise _unsatisfiable(key, (await self.head(key)).size) from error
-        if "ETag" not in answer:
-            answer["Body"].close()  # `blob_of` tells why
-        told = parse_content_range(answer.get("ContentRange"))
-        if told is not None:
-            span, size = told
-            return OpenBlob(blob_of(key, answer, size), span, 0, answer["Body"])
-        size = int(answer["ContentLength"])
-        span_or_none = wanted.within(size) if wanted else Span(0, size)
-        if span_or_none is None:
+        try:
+            told = parse_content_range(answer.get("ContentRange"))
+            if told is not None:
+                span, size = told
+                return OpenBlob(blob_of(key, answer, size, self._tags), span, 0, answer["Body"])
+            size = int(answer["ContentLength"])
+            span_or_none = wanted.within(size) if wanted else Span(0, size)
+            if span_or_none is None:
+                raise _unsatisfiable(key, size)
+            blob = blob_of(key, answer, size, self._tags)
+            return OpenBlob(blob, span_or_none, span_or_none.start, answer["Body"])
+        except DomainError:
             answer["Body"].close()
-            raise _unsatisfiable(key, size)
-        return OpenBlob(
-            blob_of(key, answer, size), span_or_none, span_or_none.start, answer["Body"]
-        )
+            raise
 
     async def open_hot(self, key: str, wanted: WantedRange | None = None) -> OpenBlob:
         """The same, or what a small read of the same bytes brought a moment ago."""
@@ -150,21 +153,17 @@ class BlobStore:
         self, key: str, content: bytes, content_type: str, sha256: str | None = None
     ) -> Blob:
         """Store a blob in one request, replacing any before. `sha256` is kept with it."""
+        metadata = metadata_of(sha256) | self._tags.metadata(key)
         with self._changed(key):
             answer = await self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
                 Body=content,
                 ContentType=content_type,
-                Metadata=metadata_of(sha256),
+                Metadata=metadata,
             )
-        return Blob(
-            key=key,
-            size=len(content),
-            etag=quoted(answer["ETag"]),
-            content_type=content_type,
-            sha256=sha256,
-        )
+        told = {"ETag": answer.get("ETag", ""), "ContentType": content_type, "Metadata": metadata}
+        return blob_of(key, told, len(content), self._tags)
 
     async def require_place(self, key: str) -> None:
         """Conflict where an object's key is a folder of this one, or this key is a folder.
@@ -207,12 +206,7 @@ class BlobStore:
                 Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **more
             )
         blobs = [
-            Blob(
-                key=entry["Key"],
-                size=entry["Size"],
-                etag=quoted(entry["ETag"]),
-                last_modified=entry["LastModified"],
-            )
+            blob_of(entry["Key"], entry, entry["Size"], self._tags)
             for entry in answer.get("Contents", [])
         ]
         prefixes = [entry["Prefix"] for entry in answer.get("CommonPrefixes", [])]
@@ -259,7 +253,7 @@ class BlobStore:
                 Bucket=self._bucket,
                 Key=key,
                 ContentType=content_type,
-                Metadata=metadata_of(sha256),
+                Metadata=metadata_of(sha256) | self._tags.metadata(key),
             )
         return str(answer["UploadId"])
 
