@@ -11,6 +11,8 @@ from hsis.errors import InvalidInput
 
 ENMAP = "ENMAP01-____L2A-DT0001_20240101T000000Z_001_V010400_20240102T000000Z-"
 ENMAP_ENDS = ("METADATA.XML", "SPECTRAL_IMAGE.TIF", "QL_VNIR.TIF", "HISTORY.XML")
+HYPERION = "EO1H0380342005105110KF"
+HYPERION_ENDS = ("_MTL_L1T.TXT", "_B001_L1T.TIF", "_B242_L1T.TIF", "x.tif", ".fgdc.txt")
 CAPTURE = ["DARKREF_c.raw", "DARKREF_c.hdr", "WHITEREF_c.raw", "WHITEREF_c.hdr"]
 
 
@@ -31,6 +33,11 @@ CAPTURE = ["DARKREF_c.raw", "DARKREF_c.hdr", "WHITEREF_c.raw", "WHITEREF_c.hdr"]
             [ENMAP + end for end in ENMAP_ENDS],
             [[ENMAP + "SPECTRAL_IMAGE.TIF", ENMAP + "METADATA.XML"]],
         ),
+        (
+            [HYPERION + end for end in HYPERION_ENDS],
+            [[HYPERION + end for end in HYPERION_ENDS[:3]], [HYPERION + "x.tif"]],
+        ),
+        (["EO1H1_B001_L1T.TIF", "EO1A1_MTL_L1T.TXT"], [["EO1H1_B001_L1T.TIF"]]),
         (["a.hdr", "a.raw.hdr", "a.raw"], [["a.raw", "a.raw.hdr"]]),
         (
             ["a.hdr", "a.raw.hdr", "a.raw", "a.img"],

@@ -192,6 +192,26 @@ async def test_files_of_one_band_become_one_cube(ingest: Ingest, tmp_path):
     np.testing.assert_array_equal(await stored_values(ingest, "bands"), values[[1, 2, 0]])
 
 
+async def test_a_hyperion_product_says_where_it_was_looked_from(ingest: Ingest, tmp_path):
+    metadata = 'SENSOR_ID = "HYPERION"\nSUN_AZIMUTH = -100\nSCALING_FACTOR_VNIR = 40\n'
+    files = {"EO1H1_MTL_L1T.TXT": metadata.encode()}
+    for band in (8, 100):
+        path = tmp_path / f"EO1H1_B{band:03d}_L1T.TIF"
+        with rasterio.open(
+            path, "w", driver="GTiff", count=1, height=5, width=6, dtype="int16",
+            crs="EPSG:32633", transform=rasterio.Affine(30, 0, 367935, 0, -30, 5805165),
+        ) as dataset:  # fmt: skip
+            dataset.write(np.full((1, 5, 6), band, np.int16))
+        files[path.name] = path.read_bytes()
+    await converted(ingest, files, id="hyperion", metadata={"platform": "Earth Observing-1"})
+    item = await ingest.catalog.item(COLLECTION, "hyperion", token=ingest.admin_token)
+    properties = item["properties"]
+    assert (properties["view:sun_azimuth"], properties["instruments"]) == (260, ["hyperion"])
+    assert properties["platform"] == "Earth Observing-1"  # the uploader's word is the last
+    assert [url for url in item["stac_extensions"] if "/view/" in url]
+    assert [band["name"] for band in item["assets"]["cube"]["bands"]] == ["B008", "B100"]
+
+
 async def test_real_files_are_stored_bit_for_bit(ingest: Ingest, data_folder):
     enmap = data_folder / "enmap_potsdam" / "images" / "enmap_potsdam_tile_128_0.tif"
     corn = sorted((data_folder / "corn_kernel").glob("corn*"))

@@ -1,4 +1,4 @@
-"""Products of EMIT, PRISMA and EnMAP, laid out in the tests as their agencies do."""
+"""Products of EMIT, PRISMA, EnMAP and Hyperion, laid out in the tests as their agencies do."""
 
 import h5py
 import netCDF4
@@ -306,3 +306,109 @@ def test_a_link_out_of_a_prisma_file():
 
     with pytest.raises(ExternalReference, match="link to the file"):
         opened([h5(write)])
+
+
+HYPERION = "EO1H0380342005105110KF"
+HYPERION_BANDS = (1, 57, 70, 71, 242)
+
+
+def hyperion_metadata(name="MTL_L1T.TXT", **changes):
+    """As the USGS writes it, with few of its groups."""
+    fields = {
+        "PRODUCT_TYPE": '"L1T"', "SPACECRAFT_ID": '"EO1"', "SENSOR_ID": '"HYPERION"',
+        "ACQUISITION_DATE": "2005-04-15", "START_TIME": '"2005 105 17:53:17.500"',
+        "BAND57_FILE_NAME": '"infrared.TIF"', "SCALING_FACTOR_VNIR": "40.000000",
+        "SCALING_FACTOR_SWIR": "80.000000", "SENSOR_LOOK_ANGLE": "-12.5000",
+        "SUN_AZIMUTH": "-140.25", "SUN_ELEVATION": "55.5",
+    } | changes  # fmt: skip
+    lines = [f"    {field} = {value}" for field, value in fields.items()]
+    group = ["GROUP = L1_METADATA_FILE", "  GROUP = PRODUCT_METADATA"]
+    text = "\r\n".join([*group, *lines, "  END_GROUP = PRODUCT_METADATA", "END", ""])
+    return MemoryFile(f"{HYPERION}_{name}", text.encode())
+
+
+def hyperion_image(folder, name, values):
+    with rasterio.open(
+        folder / name, "w", driver="GTiff", count=len(values), height=6, width=7, crs="EPSG:32612",
+        dtype=values.dtype, transform=rasterio.Affine(30, 0, 300000, 0, -30, 4200000),
+    ) as dataset:  # fmt: skip
+        dataset.write(values)
+    return file_of(folder / name)
+
+
+@pytest.fixture
+def hyperion_files(tmp_path):
+    """One image a band, in no order of names; their values."""
+    values = RNG.integers(-100, 9000, (5, 6, 7)).astype(np.int16)
+    names = [f"{HYPERION}_B{number:03d}_L1T.TIF" for number in HYPERION_BANDS]
+    names[1] = "INFRARED.TIF"
+    files = [
+        hyperion_image(tmp_path, name, values[place : place + 1])
+        for place, name in enumerate(names)
+    ]
+    return [*reversed(files), MemoryFile("README.txt", b"USGS")], values
+
+
+def test_hyperion_of_one_image_a_band(hyperion_files):
+    files, values = hyperion_files
+    source = opened([*files, hyperion_metadata()])
+    info = source.info
+    np.testing.assert_array_equal(whole(source), values)
+    assert source.format_name == "Hyperion L1T"
+    assert info.wavelengths_nm == (355.59, 925.41, 1057.68, 851.92, 2577.08)
+    assert info.fwhm_nm == (11.3871, 11.2754, 11.2754, 11.0457, 10.4077)
+    assert info.good_bands == (False, True, False, False, False)
+    assert info.band_names == ("B001", "B057", "B070", "B071", "B242")
+    assert (info.scale, info.offset) == ((1 / 40, 1 / 40, 1 / 40, 1 / 80, 1 / 80), 0)
+    assert (info.unit, info.nodata) == ("W m-2 sr-1 um-1", 0)
+    assert CRS.from_wkt(info.crs_wkt).to_epsg() == 32612
+    assert source.acquired_at.isoformat() == "2005-04-15T17:53:17.500000+00:00"  # day 105
+    assert source.properties == {
+        "platform": "eo-1", "instruments": ["hyperion"], "processing:level": "L1T",
+        "view:sun_azimuth": 219.75, "view:sun_elevation": 55.5, "view:off_nadir": 12.5,
+        "hsi:look_angle": -12.5,
+    }  # fmt: skip
+
+
+def test_hyperion_of_one_image_of_all_bands(tmp_path):
+    values = np.arange(242 * 42, dtype=np.int16).reshape(242, 6, 7)
+    metadata = hyperion_metadata("MTL.TXT", PRODUCT_TYPE='"L1GST"', START_TIME='"noon"')
+    source = opened([hyperion_image(tmp_path, "scene.tif", values), metadata])
+    np.testing.assert_array_equal(whole(source), values)
+    assert (source.format_name, source.acquired_at) == ("Hyperion L1GST", None)
+    assert source.info.scale == (1 / 40,) * 70 + (1 / 80,) * 172
+    assert source.info.wavelengths_nm[199] == 2153.34
+    assert [n for n, good in enumerate(source.info.good_bands, 1) if good] == [
+        *range(8, 58),
+        *range(77, 225),
+    ]
+    fewer = opened([hyperion_image(tmp_path, "fewer.tif", values[:9]), metadata])
+    assert (fewer.info.wavelengths_nm, fewer.info.scale) == (None, 1)  # which ones they are
+    radiance = values.astype(np.float32) / 40
+    computed = opened([hyperion_image(tmp_path, "radiance.tif", radiance), metadata])
+    assert (computed.info.scale, computed.info.unit) == (1, None)
+    assert computed.info.wavelengths_nm[0] == 355.59
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"SCALING_FACTOR_VNIR": "0"}, HeaderMismatch, "SCALING_FACTOR_VNIR = '0'; .* above 0"),
+        ({"SUN_ELEVATION": "high"}, HeaderMismatch, "'high'; a number from -90 to 90"),
+        ({"BAND70_FILE_NAME": '"infrared.tif"'}, UnsupportedFormat, "both band 70"),
+    ],
+)
+def test_hyperion_metadata_that_cannot_be(hyperion_files, changes, error, message):
+    with pytest.raises(error, match=message):
+        opened([*hyperion_files[0], hyperion_metadata(**changes)])
+
+
+def test_hyperion_products_that_are_not_one(hyperion_files):
+    files, _ = hyperion_files
+    with pytest.raises(MissingData, match=r"images .* `…_B001_L1T.TIF`"):
+        opened([hyperion_metadata()])
+    with pytest.raises(UnsupportedFormat, match="products of their own"):
+        opened([*files, hyperion_metadata(), hyperion_metadata("MTL_L1GST.TXT")])
+    # Metadata of another sensor leave the images what they are.
+    other = hyperion_metadata(SENSOR_ID='"ALI"')
+    assert opened([*files[:3], other]).format_name == "GeoTIFF band stack"

@@ -131,7 +131,14 @@ class Conversion:
 
     def _describe(self, source: Source, given: CubeMetadata) -> Described:
         located = gridded(source.info) or source.outline is not None
-        return describe(source.info, source.acquired_at, given, self._template, located=located)
+        return describe(
+            source.info,
+            source.acquired_at,
+            given,
+            self._template,
+            located=located,
+            properties=source.properties,
+        )
 
     def _item(
         self, source: Source, described: Described, statistics: CubeStatistics

@@ -1,6 +1,6 @@
 """Which format a group of files is, by content, and its reader."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hsis.contracts.uploads import Calibration
 from hsis_ingest.errors import (
@@ -17,6 +17,7 @@ from hsis_ingest.formats.captures import Capture, capture_of
 from hsis_ingest.formats.enmap import EnmapSource
 from hsis_ingest.formats.envi import EnviSource
 from hsis_ingest.formats.hdf5_layouts import open_hdf5
+from hsis_ingest.formats.hyperion import HyperionSource, hyperion_metadata
 from hsis_ingest.formats.matlab import MatlabSource
 from hsis_ingest.formats.npy import NpySource
 from hsis_ingest.formats.reflectance import ReflectanceSource
@@ -26,7 +27,9 @@ from hsis_ingest.formats.zarr import ZarrSource
 
 HEAD_BYTES = 520
 RAW_SUFFIXES = frozenset({"raw", "img", "bil", "bip", "bsq", "dat", "bin", "cube", "envi"})
-KNOWN = "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4, EnMAP, zipped Zarr and .npy"
+KNOWN = (
+    "ENVI (data and .hdr), GeoTIFF, MATLAB, HDF5, NetCDF-4, EnMAP, Hyperion, zipped Zarr and .npy"
+)
 
 
 def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
@@ -40,6 +43,9 @@ def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
     product = _enmap_product(files, options)
     if product is not None:
         return product
+    hyperion = _hyperion_product(files, kinds, options)
+    if hyperion is not None:
+        return hyperion
     headers = [file for file in files if kinds[file.name] == "envi"]
     if headers:
         return _open_envi(headers, [file for file in files if file not in headers], options)
@@ -110,6 +116,26 @@ def _enmap_product(files: Sequence[ByteSource], options: ReadOptions) -> Source 
             f"…-{enmap.IMAGE_END} (level 1C or 2A) in the same upload is right."
         )
     return EnmapSource(metadata[0], images[0], options)
+
+
+def _hyperion_product(
+    files: Sequence[ByteSource], kinds: Mapping[str, str | None], options: ReadOptions
+) -> Source | None:
+    """The images of a Hyperion product among its files; None where there is no metadata of one."""
+    found = [
+        (file.name, said)
+        for file in files
+        if kinds[file.name] is None and (said := hyperion_metadata(file)) is not None
+    ]
+    if len(found) > 1:
+        names = ", ".join(name for name, _ in found)
+        raise UnsupportedFormat(
+            f"{names} are metadata of Hyperion products of their own; upload them one by one."
+        )
+    if not found:
+        return None
+    images = [file for file in files if kinds[file.name] == "tiff"]
+    return HyperionSource(*found[0], images, options)
 
 
 def _open_envi(

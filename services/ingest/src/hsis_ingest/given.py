@@ -20,6 +20,7 @@ from hsis.cube.stac import Footprint
 from hsis.cube.statistics import nodata_in
 from hsis.errors import InvalidInput
 from hsis_ingest.errors import CubeTooLarge, HeaderMismatch, MetadataMismatch
+from hsis_ingest.formats.source import NO_PROPERTIES
 
 SOURCES_PROPERTY = "hsi:metadata_from"
 PER_BAND = {
@@ -53,16 +54,18 @@ def describe(
     template: CubeMetadata,
     *,
     located: bool,
+    properties: Mapping[str, Any] = NO_PROPERTIES,
 ) -> Described:
     """The description of a cube that a file describes as `info`.
 
     What the uploader says goes before what the file says; the template counts where neither says
-    anything. `located` is whether the file says where the cube lies. MetadataMismatch where what
-    is given does not fit the cube, HeaderMismatch for wavelengths of the file that cannot be,
-    CubeTooLarge for a cube that would be refused when it is read.
+    anything. `located` is whether the file says where the cube lies, and `properties` are those
+    that it gives the item. MetadataMismatch where what is given does not fit the cube,
+    HeaderMismatch for wavelengths of the file that cannot be, CubeTooLarge for a cube that would
+    be refused when it is read.
     """
     _require_size(info)
-    of_file = _said_by_file(info, acquired_at, located)
+    of_file = _said_by_file(info, acquired_at, located, properties)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for source, said in (("template", template), ("upload", given)):
@@ -218,7 +221,9 @@ def with_table(given: CubeMetadata, content: bytes, name: str) -> CubeMetadata:
     )
 
 
-def _said_by_file(info: CubeInfo, acquired_at: datetime | None, located: bool) -> set[str]:
+def _said_by_file(
+    info: CubeInfo, acquired_at: datetime | None, located: bool, properties: Mapping[str, Any]
+) -> set[str]:
     found = {name for name, own in PER_BAND.items() if getattr(info, own) is not None}
     if info.is_scaled:
         found |= set(GAINS)
@@ -227,6 +232,8 @@ def _said_by_file(info: CubeInfo, acquired_at: datetime | None, located: bool) -
         ("nodata", info.nodata is not None),
         ("datetime", acquired_at is not None),
         ("place", located),
+        ("sensor", "instruments" in properties),
+        ("platform", "platform" in properties),
     ):
         if said:
             found.add(name)

@@ -11,7 +11,6 @@ from hsis_ingest.formats.source import NO_PROPERTIES, Outline
 from hsis_ingest.given import SOURCES_PROPERTY, Described, footprint_of
 from hsis_ingest.rows import UploadRow
 
-PROCESSING_LEVEL = "processing:level"
 UPLOAD_PROPERTY = "hsi:upload"
 SHA256_MULTIHASH = "1220"
 """Multihash prefix: SHA-256, 32 bytes."""
@@ -53,9 +52,15 @@ def item_of(
                 **item_properties(known),
             },
             assets=_originals(upload),
-            extensions=("file", "processing") if PROCESSING_LEVEL in properties else ("file",),
+            extensions=("file", *_extensions(properties)),
         )
     )
+
+
+def _extensions(properties: Mapping[str, Any]) -> list[str]:
+    """Those of which a reader's properties are."""
+    prefixes = {name.partition(":")[0] for name in properties}
+    return [name for name in ("processing", "view") if name in prefixes]
 
 
 def stored_assets(upload: UploadRow) -> list[str]:

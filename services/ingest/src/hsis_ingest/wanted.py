@@ -11,7 +11,8 @@ from hsis_ingest.formats.captures import Part, part_of
 from hsis_ingest.given import check_said
 from hsis_ingest.tus_headers import metadata_of
 
-MAX_FILES = 32
+MAX_FILES = 512
+"""Of one upload: products of several hundred bands have a file for each."""
 AXES = {"".join(sorted("byx")), "".join(sorted("yx"))}
 FIELDS = (
     "collection",

@@ -1,5 +1,6 @@
 """Which of many files belong together: the scenes of a folder or of an archive, by their names."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import count
@@ -14,6 +15,8 @@ DATA_SUFFIXES = frozenset(
 """Of ENVI data files, in lower case. ENVI itself prescribes none."""
 REFERENCES = ("whiteref_", "darkref_", "whitedarkref_")
 """How the references of a raw scene begin, in lower case; its own name follows."""
+HYPERION = re.compile(r"(EO1H.*)_(?:MTL|(B\d{3}))(?:_.*)?\.(?:TXT|TIFF?)", re.IGNORECASE)
+"""The metadata of a Hyperion product, or the image of a band, called after the scene."""
 ENMAP_METADATA, ENMAP_IMAGE = "METADATA.XML", "SPECTRAL_IMAGE.TIF"
 BESIDE = frozenset(
     {
@@ -46,8 +49,8 @@ def scenes_of(paths: Sequence[PurePosixPath]) -> tuple[list[Scene], list[PurePos
     """The scenes among files, by folder and name, and the files that are of none.
 
     A scene is an ENVI header with its data file (and the references called after it), the metadata
-    of an EnMAP product with its image, or any other file that is not just beside scenes: pictures,
-    notes, hidden files.
+    of an EnMAP product with its image or of a Hyperion product with its bands, or any other file
+    that is not just beside scenes: pictures, notes, hidden files.
     """
     folders: dict[PurePosixPath, list[PurePosixPath]] = {}
     beside: list[PurePosixPath] = []
@@ -94,8 +97,9 @@ def _of_folder(files: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixP
         if path not in taken:
             is_of = any(path.name[:length] in prefixes for length in lengths)
             (beside if is_of else left).append(path)
-    found, left = _of_envi(left)
-    scenes += found
+    for of_kind in (_of_hyperion, _of_envi):
+        found, left = of_kind(left)
+        scenes += found
     for path in left:
         # A header here is another one's of the same data.
         kept = path.suffix and path.suffix.lower() not in BESIDE | {HEADER}
@@ -118,6 +122,20 @@ def _of_enmap(files: list[PurePosixPath]) -> list[Scene]:
         if path.name.upper().endswith(ENMAP_METADATA)
     }
     return [(images[prefix], metadata[prefix]) for prefix in sorted(images.keys() & metadata)]
+
+
+def _of_hyperion(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:
+    metadata: dict[str, PurePosixPath] = {}
+    bands = defaultdict[str, list[PurePosixPath]](list)
+    for path in left:
+        match = HYPERION.fullmatch(path.name)
+        if match and match[2] and path.suffix.upper() != ".TXT":
+            bands[match[1]].append(path)
+        elif match and not match[2] and path.suffix.upper() == ".TXT":
+            metadata.setdefault(match[1], path)
+    scenes = [(metadata[scene], *bands[scene]) for scene in sorted(metadata.keys() & bands.keys())]
+    taken = {path for scene in scenes for path in scene}
+    return scenes, [path for path in left if path not in taken]
 
 
 def _of_envi(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:

@@ -18,6 +18,7 @@ EXTENSIONS = {
     "file": "https://stac-extensions.github.io/file/v2.1.0/schema.json",
     "datacube": "https://stac-extensions.github.io/datacube/v2.2.0/schema.json",
     "processing": "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+    "view": "https://stac-extensions.github.io/view/v1.0.0/schema.json",
     "classification": "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
 }
 ZARR_MEDIA_TYPE = "application/vnd+zarr; version=3"

@@ -25,18 +25,25 @@ GRID = ("shape", "dtype", "crs_wkt", "transform", "nodata", "unit")
 
 
 class BandStackSource:
-    """Opened single-band files, ordered by their wavelengths, else by the number in their names."""
+    """Opened single-band files, ordered by their `numbers` where these are known, else by their
+    wavelengths, else by the number in their names."""
 
     format_name = "GeoTIFF band stack"
     outline = None
     properties = NO_PROPERTIES
     axes = "byx"
 
-    def __init__(self, files: Sequence[ByteSource], options: ReadOptions) -> None:
+    def __init__(
+        self,
+        files: Sequence[ByteSource],
+        options: ReadOptions,
+        *,
+        numbers: Sequence[float] | None = None,
+    ) -> None:
         self._exits = ExitStack()
         try:
             opened = [self._opened(file, options) for file in files]
-            self._bands, order = _ordered(files, opened)
+            self._bands, order = _ordered(files, opened, numbers)
             first = self._bands[0].info
             names = tuple(files[place].name.rpartition(".")[0] for place in order)
             self.info = _joined([band.info for band in self._bands], names)
@@ -74,12 +81,16 @@ class BandStackSource:
 
 
 def _ordered(
-    files: Sequence[ByteSource], sources: list[GeoTiffSource]
+    files: Sequence[ByteSource],
+    sources: list[GeoTiffSource],
+    numbers: Sequence[float] | None,
 ) -> tuple[list[GeoTiffSource], list[int]]:
     """The sources in the order of bands, each of the same grid, and their former places."""
     _check_grids(files, sources)
     wavelengths = [source.info.wavelengths_nm for source in sources]
-    if all(wavelengths):
+    if numbers is not None:
+        keys = [*numbers]
+    elif all(wavelengths):
         keys = [each[0] for each in wavelengths if each]
     else:
         keys, in_nanometres = _numbers([file.name for file in files])
