@@ -1,12 +1,14 @@
 """Which addresses a file may be fetched from."""
 
+import asyncio
 import ssl
 
 import httpx
 import pytest
 
+from hsis_ingest import addresses
 from hsis_ingest.addresses import AddressRules, CheckedTransport, is_public, name_in
-from hsis_ingest.errors import SourceNotAllowed
+from hsis_ingest.errors import SourceNotAllowed, SourceUnavailable
 from tests.support.servers import served
 
 
@@ -84,6 +86,54 @@ async def test_one_address_that_is_not_public_is_enough():
         await rules.addresses(httpx.URL("http://mixed.test/"))
 
 
+async def test_hosts_of_one_request_are_looked_up_at_once():
+    asked, waiting, most = [], 0, 0
+
+    async def resolve(host, port):
+        nonlocal waiting, most
+        asked.append((host, port))
+        waiting += 1
+        most = max(most, waiting)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        waiting -= 1
+        if host == "h3":
+            raise SourceUnavailable("not found")
+        return ["10.0.0.1" if host in {"h7", "h5"} else "8.8.8.8"]
+
+    rules = AddressRules(Chosen(), resolve)
+    fine = [httpx.URL(f"http://h{n % 5}/{n}") for n in range(20)]
+    await rules.check_hosts([])
+    await rules.check_hosts([*fine, httpx.URL("https://h1/")])
+    assert sorted(asked) == [
+        ("h0", 80),
+        ("h1", 80),
+        ("h1", 443),
+        ("h2", 80),
+        ("h3", 80),
+        ("h4", 80),
+    ]
+    with pytest.raises(SourceNotAllowed, match="h7 has an address"):
+        await rules.check_hosts([httpx.URL(f"http://h{n}/") for n in reversed(range(20))])
+    assert most == 8  # the most at once
+
+
+async def test_a_name_server_that_never_answers_holds_no_request(monkeypatch):
+    monkeypatch.setattr(addresses, "RESOLVE_TIMEOUT_S", 0.05)
+    never = asyncio.Event()
+
+    async def resolve(host, port):
+        if host == "silent":
+            await never.wait()
+        return ["10.0.0.1"]
+
+    rules = AddressRules(Chosen(), resolve)
+    silent = httpx.URL("http://silent/")
+    await rules.check_hosts([silent])  # it is looked up again when the file is fetched
+    with pytest.raises(SourceNotAllowed, match="inside has an address"):
+        await rules.check_hosts([silent, httpx.URL("http://inside/")])
+
+
 async def test_the_connection_goes_to_the_address_that_was_checked():
     asked, seen = [], []
 
@@ -108,8 +158,6 @@ async def test_the_connection_goes_to_the_address_that_was_checked():
 
 async def test_tls_names_the_host_and_not_its_address():
     """The name that a server reads from the greeting of TLS (SNI)."""
-    import asyncio
-
     named = []
 
     async def greet(reader, writer):

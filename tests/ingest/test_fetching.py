@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 from contextlib import suppress
+from uuid import UUID, uuid4
 
 import httpx
 import jwt
@@ -16,8 +17,11 @@ from starlette.routing import Route
 from hsis.clients.base import problem_of
 from hsis.contracts.uploads import IngestRequest, UploadRequest, UploadState
 from hsis.errors import Conflict, DomainError, Forbidden, NotFound, Unauthenticated
+from hsis.service.postgres import open_pool
 from hsis_ingest import fetch_queue, receiving, transfer_repository
+from hsis_ingest.settings import Settings
 from hsis_ingest.sources import strong_validator
+from hsis_ingest.transfer_rows import NewTransfer, TransferKind
 from tests.ingest.breaking_server import Answer, Breaking, breaking, rest, whole
 from tests.ingest.conftest import Ingest
 from tests.support.servers import served
@@ -451,6 +455,27 @@ async def test_another_goes_on_after_a_kill(idle_ingest: Ingest, broken: Breakin
     assert broken.asked["a.npy"] == [NONE, (f"bytes={10 * MIB}-", '"v1"')]
     # What two processes received is hashed once it is whole.
     assert ended.files[0].sha256 == hashlib.sha256(LARGE).hexdigest()
+
+
+async def test_a_fetch_whose_transfer_rested_too_long_lets_others_go_on(idle_ingest: Ingest):
+    first = await ingested(idle_ingest, "http://8.8.8.8/a.npy", id="rested")
+    other = await ingested(idle_ingest, "http://8.8.8.8/b.npy", id="after-it")
+    async with open_pool(Settings(**idle_ingest.settings), "ingest") as pool, pool.acquire() as db:
+        undone = db.transaction()
+        await undone.start()  # in which no sweep sees it
+        key = f"raw/{COLLECTION}/{first.id}/a.npy"
+        new = NewTransfer(
+            uuid4(), fetch_queue.NOBODY, TransferKind.FILE, key, None, None, UUID(first.id), "a.npy"
+        )
+        await transfer_repository.create(db, new, -1)
+        claimed = await fetch_queue.claim(db, uuid4(), 30, 30)
+        assert claimed.file.name == "b.npy"
+        await transfer_repository.discard(db, new.id)  # as the sweep does
+        again = await fetch_queue.claim(db, uuid4(), 30, 30)
+        assert (str(again.upload.id), again.transfer.received) == (first.id, 0)
+        await undone.rollback()
+    for upload in (first, other):  # nothing is to be fetched there
+        await idle_ingest.client.delete(upload.id, token=idle_ingest.admin_token)
 
 
 async def test_time_is_counted_over_all_attempts(idle_ingest: Ingest, broken: Breaking):

@@ -6,7 +6,7 @@ would reach what only the platform may (server-side request forgery).
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import httpx
@@ -18,6 +18,8 @@ RESOLVE_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10.0
 MAX_ADDRESSES = 4
 """Of one name that are tried."""
+RESOLVED_AT_ONCE = 8
+"""Hosts of one request."""
 UNICAST_V6 = IPv6Network("2000::/3")
 NOT_PUBLIC_V4 = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")))
 NOT_PUBLIC_V6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
@@ -83,6 +85,34 @@ class AddressRules:
                 "from with HSIS_FETCH_PRIVATE_HOSTS; else upload the file."
             )
         return found[:MAX_ADDRESSES]
+
+    async def check_hosts(self, urls: Sequence[httpx.URL]) -> None:
+        """SourceNotAllowed where the host of one is found and may not be fetched from: of several
+        the first one's.
+
+        Each host is looked up once, some at a time, and all of them within RESOLVE_TIMEOUT_S: the
+        check comes again when a file is fetched.
+        """
+        places = asyncio.Semaphore(RESOLVED_AT_ONCE)
+
+        async def check(url: httpx.URL) -> None:
+            async with places:
+                await self.addresses(url)
+
+        hosts: dict[tuple[str, str, int | None], httpx.URL] = {}
+        for url in urls:
+            hosts.setdefault((url.scheme, url.host, url.port), url)
+        checks = [asyncio.create_task(check(url)) for url in hosts.values()]
+        try:
+            if checks:
+                await asyncio.wait(checks, timeout=RESOLVE_TIMEOUT_S)
+        finally:
+            for task in checks:
+                task.cancel()
+            results = await asyncio.gather(*checks, return_exceptions=True)
+        for result in results:  # a name not found now may be found when it is fetched
+            if isinstance(result, Exception) and not isinstance(result, SourceUnavailable):
+                raise result
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):

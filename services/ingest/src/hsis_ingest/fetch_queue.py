@@ -57,13 +57,16 @@ async def note_sources(
 
 
 async def claim(db: asyncpg.Connection, token: UUID, lease_s: float, ttl_s: float) -> Fetch | None:
-    """Lease the oldest file that is due; None where there is none."""
+    """Lease the oldest file that is due; None where there is none.
+
+    One whose transfer rested too long is left to the sweep, which ends that, or its upload.
+    """
     due = await db.fetchrow(
         "SELECT f.upload, f.name FROM files f JOIN uploads u ON u.id = f.upload"
         " WHERE f.source IS NOT NULL AND f.size IS NULL AND f.fetch_after <= now()"
         " AND (f.receive_until IS NULL OR f.receive_until < now()) AND u.state = 'receiving'"
         " AND NOT EXISTS (SELECT 1 FROM transfers t WHERE t.upload = f.upload AND t.file = f.name"
-        "  AND t.state = 'receiving' AND t.lease_until > now())"
+        "  AND t.state = 'receiving' AND (t.lease_until > now() OR t.expires_at <= now()))"
         " ORDER BY u.created_at, f.position LIMIT 1 FOR UPDATE OF f SKIP LOCKED"
     )
     if due is None:

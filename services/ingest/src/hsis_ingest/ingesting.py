@@ -3,6 +3,7 @@
 from contextlib import suppress
 from uuid import UUID
 
+import httpx
 from pydantic import ValidationError
 
 from hsis.contracts.access import Caller, Role
@@ -10,7 +11,6 @@ from hsis.contracts.uploads import DeclaredFile, FileSource, IngestRequest, Uplo
 from hsis.errors import InvalidInput, NotFound
 from hsis_ingest import uploads
 from hsis_ingest.addresses import AddressRules, name_in
-from hsis_ingest.errors import SourceUnavailable
 from hsis_ingest.fetch_queue import FetchedFrom
 from hsis_ingest.fetching import BLOB
 from hsis_ingest.state import State
@@ -29,6 +29,9 @@ async def announce(
         raise InvalidInput(f"{len(request.sources)} sources; an upload has at most {MAX_FILES}.")
     with suppress(NotFound):  # it is made once the sources are known to be right
         await state.access.require(caller, request.collection, Role.EDITOR)
+    rules = AddressRules(state.settings)
+    urls = [each.url for each in request.sources if each.url is not None]
+    await rules.check_hosts([rules.check_url(url) for url in urls])
     files, sources = [], []
     for source in request.sources:
         file, fetched = await _file_of(state, caller, source)
@@ -45,10 +48,7 @@ async def _file_of(
 ) -> tuple[DeclaredFile, FetchedFrom]:
     if source.blob is not None:
         return await _file_of_blob(state, caller, source.blob, source.name)
-    rules = AddressRules(state.settings)
-    url = rules.check_url(source.url or "")
-    with suppress(SourceUnavailable):  # a name not found now may be found when it is fetched
-        await rules.addresses(url)
+    url = httpx.URL(source.url or "")
     file = _declared(source.name or name_in(url), None)
     return file, FetchedFrom(file.name, str(url))
 
