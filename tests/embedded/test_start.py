@@ -63,9 +63,9 @@ def test_the_first_password_is_told_though_the_start_fails(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setenv("HSIS_PORT", str(taken.getsockname()[1]))
-        assert main() == 1
+        assert main([]) == 1
         first = capsys.readouterr().out.splitlines()
-        assert main() == 1
+        assert main([]) == 1
         second = capsys.readouterr().out.splitlines()
     password = (tmp_path / "home" / "secrets" / "admin_password").read_text()
     assert first[0] == f"First user: admin, password: {password}"
@@ -79,7 +79,7 @@ def test_a_home_that_cannot_be_is_told_in_a_line(
     (tmp_path / "file").touch()
     monkeypatch.setenv("HSIS_HOME", str(tmp_path / "file" / "home"))
     monkeypatch.setattr(sys, "argv", ["hsis_embedded"])
-    assert main() == 1
+    assert main([]) == 1
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("HSIS cannot start: ")
     assert str(tmp_path / "file" / "home") in line
@@ -89,3 +89,28 @@ async def test_a_database_of_other_secrets_is_told_as_such(postgres: Postgres) -
     assert await answers_sql(postgres)
     with pytest.raises(RuntimeError, match="another password"):
         await answers_sql(replace(postgres, password="lost"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["--help"], 0, ("HSIS_PORT", "HSIS_HOME", "HSIS_ADMIN_PASSWORD", "{demo}")),
+        (["demmo"], 2, ("usage: python -m hsis_embedded", "invalid choice: 'demmo'")),
+        (["demo", "--port=1"], 2, ("unrecognized arguments: --port=1",)),
+    ],
+)
+def test_arguments_are_told_and_start_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    told: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("HSIS_HOME", str(tmp_path / "home"))
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == status
+    output = capsys.readouterr()
+    assert all(words in (output.err if status else output.out) for words in told)
+    assert not (tmp_path / "home").exists()

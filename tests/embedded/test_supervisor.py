@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hsis_embedded.supervisor import Program, StartFailed, Supervisor
+from hsis_embedded.supervisor import Program, StartFailed, Supervisor, dying_with
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -108,6 +108,16 @@ asyncio.run(main())
             return
         await asyncio.sleep(0.05)
     raise AssertionError("the child outlived its supervisor")
+
+
+def test_a_child_whose_supervisor_died_before_does_not_begin(tmp_path: Path) -> None:
+    """As one that was killed between its fork and the child's wish for a death signal."""
+    for parent, begins in ((os.getpid(), True), (os.getppid(), False)):
+        mark = tmp_path / str(parent)
+        setpriv = ["setpriv", "--no-new-privs", "touch", str(mark)]
+        command = dying_with(parent, setpriv, signal.SIGTERM)
+        assert (subprocess.run(command, check=False).returncode == 0) is begins
+        assert mark.exists() is begins
 
 
 async def test_a_supervisor_that_ends_leaves_the_processes_of_others(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """`python -m hsis_embedded [demo]`: run HSIS in the foreground until a signal or a death."""
 
+import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
 
 from hsis.errors import DomainError
 from hsis_embedded import demo
-from hsis_embedded.settings import EmbeddedSettings
+from hsis_embedded.settings import VARIABLES, EmbeddedSettings
 from hsis_embedded.stack import Stack
 from hsis_embedded.supervisor import StartFailed
 
@@ -56,12 +58,30 @@ async def _serve(stack: Stack, load_demo: bool) -> str:
     return await stack.supervisor.first_death()
 
 
-def main() -> int:
-    """Read the arguments and the environment, and run."""
+def told_arguments() -> argparse.ArgumentParser:
+    """What may follow the module's name; it prints the usage and the settings."""
+    width = max(map(len, VARIABLES))
+    settings = "\n".join(f"  {name:{width}}  {told}" for name, told in VARIABLES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m hsis_embedded",
+        description="Start HSIS on this machine, in the foreground, until Ctrl-C or SIGTERM.",
+        epilog=f"settings, from the environment:\n{settings}\n\n"
+        "Every other HSIS_… is passed on to the services; README.md lists them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "load", nargs="?", choices=["demo"], help="load a synthetic sample scene once it runs"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the arguments, those of the process by default, and the environment, and run."""
+    load_demo = told_arguments().parse_args(arguments).load == "demo"
     project = Path(__file__).resolve().parents[4]
     try:
         settings = EmbeddedSettings.of_environment(project)
-        return asyncio.run(run(settings, load_demo="demo" in sys.argv[1:]))
+        return asyncio.run(run(settings, load_demo))
     except CANNOT_START as error:
         say(f"HSIS cannot start: {error}")
         return 1

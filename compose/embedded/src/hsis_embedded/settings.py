@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_PORT = 8080
+VARIABLES = {
+    "HSIS_PORT": f"port of the edge, on 127.0.0.1 ({DEFAULT_PORT})",
+    "HSIS_HOME": "folder of the data, the secrets and the logs (.hsis in the repository)",
+    "HSIS_ADMIN_PASSWORD": "of the first user, admin (made at the first start, and printed)",
+}
+"""What is read of the environment, and its default."""
 
 
 @dataclass(frozen=True, slots=True)

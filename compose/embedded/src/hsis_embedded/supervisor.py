@@ -7,10 +7,12 @@ supervisor even when that is killed.
 import asyncio
 import atexit
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Self
 
@@ -23,6 +25,10 @@ atexit.unregister(cleanup_subprocesses)
 
 POLL_S = 0.05
 Ready = Callable[[], Awaitable[bool]]
+
+
+CHILD_OF = 'test "$PPID" = "$0" && exec "$@"'
+"""A shell's program: run the arguments where the parent is the process of that number."""
 
 
 class StartFailed(RuntimeError):
@@ -48,6 +54,17 @@ class Program:
     environment: Mapping[str, str]
     ready: Ready
     stop_signal: signal.Signals = signal.SIGTERM
+
+
+def dying_with(parent: int, command: Sequence[str], stop_signal: signal.Signals) -> list[str]:
+    """The command as one that gets the signal when its parent dies, however that dies. It does not
+    begin where the parent had died before the signal was asked for: nobody would send it."""
+    options: list[str] = []
+    if command[0] == "setpriv":  # one such program does all: another user clears the signal
+        options = list(takewhile(lambda word: word.startswith("--"), command[1:]))
+        command = command[1 + len(options) :]
+    death = ["setpriv", f"--pdeathsig={stop_signal.name.removeprefix('SIG')}", *options]
+    return [*death, "/bin/sh", "-c", CHILD_OF, str(parent), *command]
 
 
 @dataclass
@@ -99,11 +116,8 @@ class Supervisor:
     def _launch(self, program: Program) -> None:
         log = (self.log_folder / f"{program.name}.log").open("ab")
         self._logs.append(log)
-        # Of util-linux: the child gets the signal when this process dies, however it dies.
-        death = ["setpriv", f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}"]
-        rest = program.command[1:] if program.command[0] == "setpriv" else program.command
         executor = _Executor(
-            [*death, *rest],
+            dying_with(os.getpid(), program.command, program.stop_signal),
             cwd="/",
             timeout=self.stop_timeout_s,
             sleep=POLL_S,
