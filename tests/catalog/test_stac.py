@@ -79,7 +79,7 @@ async def test_an_item_sent_back_as_it_came_stays_relative(catalog: Catalog) -> 
 
 async def test_an_item_is_changed_only_as_it_was_seen(catalog: Catalog) -> None:
     path = ITEMS + "/seen"
-    await catalog.done("edda", "POST", ITEMS, item("seen"))
+    made = await catalog.call("edda", "POST", ITEMS, item("seen"))
 
     async def sent(method: str, body: Any = None, **conditions: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {catalog.tokens['edda']}"}
@@ -89,12 +89,18 @@ async def test_an_item_is_changed_only_as_it_was_seen(catalog: Catalog) -> None:
     first = await sent("GET")
     etag = first.headers["ETag"]
     assert etag == f'"{hashlib.sha256(first.content).hexdigest()}"'
+    assert (made.status_code, made.headers["ETag"], made.content) == (201, etag, first.content)
+    assert made.headers["Location"] == str(first.url)
     again = await sent("GET", If_None_Match=f'"other", W/{etag}')
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", etag)
 
     changed = first.json()
     changed["properties"]["title"] = "mine"
-    assert (await sent("PUT", changed, If_Match=f'"other", {etag}')).status_code == 200
+    mine = await sent("PUT", changed, If_Match=f'"other", {etag}')
+    assert (mine.status_code, mine.headers["Content-Location"]) == (200, str(mine.url))
+    assert mine.headers["ETag"] == f'"{hashlib.sha256(mine.content).hexdigest()}"'
+    read = await sent("GET", If_None_Match=mine.headers["ETag"])
+    assert read.status_code == 304  # the ETag of what was answered is that of GET
     # Another client, which still has what was there before:
     theirs = first.json()
     theirs["properties"]["title"] = "theirs"
@@ -108,8 +114,8 @@ async def test_an_item_is_changed_only_as_it_was_seen(catalog: Catalog) -> None:
     weak = await sent("DELETE", If_Match=f"W/{now.headers['ETag']}")
     assert weak.status_code == 412  # only strong ones say that it is the same
     assert (await sent("PUT", theirs, If_Match="*")).status_code == 200
-    seen = (await sent("GET")).headers["ETag"]
-    assert (await sent("DELETE", If_Match=seen)).status_code == 204
+    last = await sent("PUT", theirs, If_Match="*")
+    assert (await sent("DELETE", If_Match=last.headers["ETag"])).status_code == 204
     assert (await sent("PUT", theirs, If_Match="*")).status_code == 404
 
 

@@ -100,9 +100,10 @@ async def create_item(
         if caller.is_service:
             sizes = stored_sizes(new.document, counted)
             await quotas.note_stored(connection, collection, sizes)
-    made = answers.item(new.document, origin)
-    location = f"{answers.collection_url(collection, origin)}/items/{new.id}"
-    return JSONResponse(made, 201, headers={"Location": location}, media_type=GEOJSON)
+        made = await _stored(connection, collection, new.id, origin)
+    made.status_code = 201
+    made.headers["Location"] = made.headers["Content-Location"]
+    return made
 
 
 @router.get(_ITEMS + "/{item}")
@@ -155,7 +156,7 @@ async def replace_item(
             named = {size.path for size in stored_sizes(new.document)}
             gone = [size.path for size in stored_sizes(before) if size.path not in named]
             await quotas.forget_unnamed(connection, collection, gone)
-    return JSONResponse(answers.item(new.document, origin), media_type=GEOJSON)
+        return await _stored(connection, collection, item, origin)
 
 
 @router.delete(_ITEMS + "/{item}", status_code=204)
@@ -189,6 +190,17 @@ def _shown(document: dict[str, Any], origin: str) -> JSONResponse:
         answers.item(document, origin), headers={"Cache-Control": "no-cache"}, media_type=GEOJSON
     )
     answer.headers["ETag"] = f'"{hashlib.sha256(answer.body).hexdigest()}"'
+    return answer
+
+
+async def _stored(connection: Connection, collection: str, item: str, origin: str) -> JSONResponse:
+    """What GET answers of an item that was just written, and where: its ETag is that of this
+    answer, which is not the document as it was sent."""
+    document = await items.get(connection, collection, item)
+    assert document is not None, "written in this transaction"
+    answer = _shown(document, origin)
+    place = f"{answers.collection_url(collection, origin)}/items/{item}"
+    answer.headers["Content-Location"] = place
     return answer
 
 
