@@ -102,7 +102,9 @@ async def test_upload_look_click_run_and_see_the_result(
     await page.get_by_label("Format").select_option("npy")
     await page.get_by_label("Bands", exact=True).fill("31")
     await page.get_by_role("button", name="Download", exact=True).click()
-    await expect(page.locator("#messages")).to_contain_text("bands are numbered 1 to 30")
+    refused = page.locator("#export-error")
+    await expect(refused).to_contain_text("bands are numbered 1 to 30")
+    await expect(refused).to_be_in_viewport()
     await page.get_by_label("Bands", exact=True).fill("3:5,30")
     await page.get_by_label("Window", exact=True).fill("10,20,50,60")
     async with page.expect_download() as waiting:

@@ -383,6 +383,12 @@ async def test_a_broken_download_goes_on_and_an_unchanged_one_is_not_sent(
     )
     assert head.headers["Accept-Ranges"] == "none"
     assert int(head.headers["Content-Length"]) > BANDS * ROWS * COLUMNS * 2
+    head = await tiles.http.head(  # a part as Zarr, whose length nobody knows before
+        f"{scene}/export",
+        params={"format": "zarr", **PART},
+        headers={"Authorization": f"Bearer {tiles.admin_token}"},
+    )
+    assert (head.status_code, "Content-Length" in head.headers) == (200, False)
 
 
 async def test_the_read_cube_is_not_kept_open_when_a_client_leaves(

@@ -23,6 +23,8 @@ MEDIA_TYPES = {
     "he5": "application/x-hdf5",
     "nc": "application/netcdf",
     "xml": "application/xml",
+    "txt": "text/plain",
+    "csv": "text/csv",
 }
 
 

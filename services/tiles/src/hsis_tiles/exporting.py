@@ -133,7 +133,10 @@ def _answer(
             headers["Content-Length"] = str(stop - start)
     if request.method == "HEAD":
         slot.free()
-        return Response(status_code=status, headers=headers, media_type=found.media_type)
+        answer = Response(status_code=status, headers=headers, media_type=found.media_type)
+        if found.length is None:  # which is not the 0 of this answer's own body
+            del answer.headers["Content-Length"]
+        return answer
     return LongAnswer(
         found.content(start, stop),
         status_code=status,

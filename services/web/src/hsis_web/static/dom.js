@@ -31,6 +31,7 @@ export function showMessage(text, kind = "danger") {
   const box = element("div", { class: `alert alert-${kind} alert-dismissible`, role: "alert" }, text, close);
   close.addEventListener("click", () => box.remove());
   $("messages").replaceChildren(box);
+  box.scrollIntoView({ block: "nearest" }); // what was clicked may lie far below
 }
 
 /** Set a Bootstrap progress element to a part of 1. */

@@ -3,18 +3,22 @@
 import { ApiError, get } from "./api.js";
 import { $, formatBytes } from "./dom.js";
 
-/** Show the form; `onError` is told why a part or a format cannot be had. */
-export function setUpExporting(cubeUrl, onError) {
+/** Show the form. */
+export function setUpExporting(cubeUrl) {
   $("export-section").hidden = false;
   $("export-format").addEventListener("change", showFields);
   showFields();
   $("export").addEventListener("submit", async (event) => {
     event.preventDefault();
     $("export-button").disabled = true;
+    $("export-size").textContent = "";
+    $("export-error").hidden = true;
     try {
       await download(`${cubeUrl}/export?${query()}`);
     } catch (error) {
-      onError(error);
+      $("export-error").textContent = error.message;
+      $("export-error").hidden = false;
+      $("export-error").scrollIntoView({ block: "nearest" });
     } finally {
       $("export-button").disabled = false;
     }

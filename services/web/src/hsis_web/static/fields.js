@@ -69,9 +69,9 @@ const FIELDS = [
   { name: "nodata", label: "No data", read: jsonOrText, upload: true },
   { name: "sensor", label: "Sensor" },
   { name: "platform", label: "Platform" },
-  { name: "datetime", label: "Acquired", hint: "2024-06-01T10:30:00+02:00" },
+  { name: "datetime", label: "Acquired", hint: "2024-06-01T10:30+02:00" },
   { name: "license", label: "Licence", hint: "CC-BY-4.0" },
-  { name: "place", label: "Place", read: place, show: JSON.stringify, hint: "lon, lat or west, south, east, north" },
+  { name: "place", label: "Place", read: place, show: JSON.stringify, hint: "lon, lat or W, S, E, N" },
   { name: "wavelengths", label: "Wavelengths (nm)", read: list, show: joined, wide: true, correct: true },
   { name: "fwhm", label: "Widths (nm)", read: list, show: joined, wide: true, correct: true },
   { name: "good_bands", label: "Good bands", read: flags, show: digits, wide: true, retry: true, hint: "1 or 0 a band" },
@@ -104,7 +104,7 @@ function controls(fields, known, prefix) {
     const control = wide ? element("textarea", { ...common, rows: 3 }) : element("input", common);
     control.value = value;
     control.dataset.before = value;
-    return element("div", { class: wide ? "col-12" : "col-sm-6 col-md-4" },
+    return element("div", { class: wide ? "col-12" : "col-sm-6" },
       element("label", { class: "form-label small mb-1", for: id }, label), control);
   });
 }

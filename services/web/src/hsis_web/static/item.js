@@ -2,6 +2,7 @@ import { call, get, path } from "./api.js";
 import { setUpCorrecting } from "./correcting.js";
 import { $ } from "./dom.js";
 import { setUpExporting } from "./exporting.js";
+import { setUpLabels } from "./labels.js";
 import { showAssets, showMetadata } from "./metadata.js";
 import { setUpPicture } from "./picture.js";
 import { setUpProcessing, spectraChanged } from "./processing.js";
@@ -25,13 +26,14 @@ async function showItem() {
   const item = await get(path("stac", "collections", collection, "items", id));
   const shape = item.assets.cube ? shapeOf(item) : null;
   showMetadata(item, shape);
-  showAssets(item);
+  showAssets(item, { labels: !shape });
   if (user) await offerDeletion();
   if (!shape) {
     $("cube").hidden = true; // registered from elsewhere: there is nothing here to look at
     return;
   }
-  setUpExporting(cubeUrl, onError);
+  setUpExporting(cubeUrl);
+  setUpLabels(collection, item, !$("delete").hidden, onError);
   const board = new SpectrumBoard(cubeUrl, shape, spectraChanged);
   setUpPicture(cubeUrl, shape, item.assets.cube, (x, y) => board.add(x, y).catch(onError));
   if (!$("delete").hidden) setUpCorrecting(collection, id, onError);

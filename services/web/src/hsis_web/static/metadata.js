@@ -33,13 +33,25 @@ function row(label, ...content) {
     element("td", { class: "text-break" }, ...content));
 }
 
-/** What the bands say one by one; undefined where they do not. */
+/** What the bands say one by one, once where all say the same; undefined where they do not. */
 function eachBand(cube, name) {
   const values = (cube.bands ?? []).map((band) => band[name]);
-  return values.length > 0 && values.every((value) => value !== undefined) ? values : undefined;
+  if (values.length === 0 || values.includes(undefined)) return undefined;
+  return new Set(values).size === 1 ? values[0] : values;
 }
 
-/** The colour of a class in the picture, `hex` as RRGGBB. */
+/** The classes of a label map, each with its colour. */
+export function swatches(classes) {
+  return classes.filter((entry) => !entry.nodata).map((entry) =>
+    element("span", { class: "text-break" }, ...colour(entry), text(entry.title ?? entry.name ?? entry.value)));
+}
+
+/** The colour of a class, as an element before its name; nothing where it has none. */
+function colour(entry) {
+  return /^[0-9A-Fa-f]{6}$/.test(entry.color_hint ?? "") && !entry.nodata ? [swatch(entry.color_hint)] : [];
+}
+
+/** The colour `hex` as RRGGBB. */
 function swatch(hex) {
   const mark = element("span", { class: "swatch me-1", "aria-hidden": "true" });
   mark.style.backgroundColor = `#${hex}`; // by script: the page's policy allows no style attributes
@@ -64,8 +76,7 @@ export function showMetadata(item, shape) {
     if (value !== undefined) rows.push(row(label, folded(text(value))));
   }
   for (const entry of cube["classification:classes"] ?? []) {
-    const colour = /^[0-9A-Fa-f]{6}$/.test(entry.color_hint ?? "") && !entry.nodata ? [swatch(entry.color_hint)] : [];
-    rows.push(row(`Class ${entry.value}`, ...colour, text(entry.title ?? entry.name ?? "")));
+    rows.push(row(`Class ${entry.value}`, ...colour(entry), text(entry.title ?? entry.name ?? "")));
   }
   if (item.bbox) rows.push(row("Bounds (°)", item.bbox.map((value) => value.toFixed(5)).join(", ")));
   for (const link of item.links.filter(({ rel }) => rel === "derived_from")) rows.push(row("Made from", source(link)));
@@ -81,14 +92,16 @@ function source(link) {
 }
 
 /** Where an asset is: the platform's own by its path, another's as it is, null for what no browser opens. */
-function address(href) {
+export function address(href) {
   const url = new URL(href, location.href);
   if (url.origin === location.origin || url.pathname.startsWith("/blobs/")) return local(href);
   return ["http:", "https:"].includes(url.protocol) ? url.href : null;
 }
 
-export function showAssets(item) {
-  $("assets").replaceChildren(...Object.entries(item.assets).map(([key, asset]) => {
+/** The files of an item, but for its `labels`, which have a place of their own. */
+export function showAssets(item, { labels = false } = {}) {
+  const shown = Object.entries(item.assets).filter(([, asset]) => labels || !asset.roles?.includes("labels"));
+  $("assets").replaceChildren(...shown.map(([key, asset]) => {
     const size = asset["file:size"];
     const details = [asset.type, size !== undefined && formatBytes(size)].filter(Boolean).join(" · ");
     const href = address(asset.href);

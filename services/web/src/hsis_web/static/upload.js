@@ -64,7 +64,7 @@ function showState(upload) {
   $("conversion").hidden = upload.state === "receiving";
   $("conversion-state").textContent = STATES[upload.state] ?? upload.state;
   const part = upload.state === "succeeded" ? 1 : upload.progress;
-  $("conversion-percent").textContent = `${Math.round(100 * part)} %`;
+  $("conversion-percent").textContent = upload.state === "failed" ? "" : `${Math.round(100 * part)} %`;
   setProgress($("conversion").querySelector(".progress"), part);
   const bar = $("conversion").querySelector(".progress-bar");
   const ended = upload.state === "succeeded" || upload.state === "failed";
@@ -125,6 +125,13 @@ function askAgain(collection, scenes, asked, again) {
   showScenes(collection, scenes, (scene) => (mendable(scene) ? [ask(scene)] : []));
 }
 
+/** Say which files were chosen: a browser tells only how many. */
+function showChosen() {
+  const files = [...$("files").files];
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  $("files-chosen").textContent = files.length > 1 ? `${formatBytes(size)}: ${files.map(({ name }) => name).join(", ")}` : "";
+}
+
 const run = (promise) => promise.catch((error) => showError(error.message));
 
 function reset() {
@@ -136,6 +143,7 @@ function reset() {
   $("scenes").hidden = true;
   $("upload-note").hidden = true;
   $("retry").replaceChildren();
+  $("progress").scrollIntoView(); // the button may lie far below
 }
 
 /** The upload that these very files were being sent to before the page was left, or a new one. */
@@ -238,6 +246,8 @@ $("upload").addEventListener("submit", async (event) => {
 
 const showPanel = () => { $("panel").hidden = !$("calibration").value; };
 $("calibration").addEventListener("change", showPanel);
+$("files").addEventListener("change", showChosen);
 showPanel(); // a browser may keep what was chosen before
+showChosen();
 
 $("cancel").addEventListener("click", () => cancelling?.abort());
