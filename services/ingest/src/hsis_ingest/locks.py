@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hsis.service.postgres import translated
+from hsis.service.postgres import session
 
 _HASH = "hashtextextended($1, 0)"
 
@@ -34,14 +34,7 @@ def originals_lock(
 async def _lock(pool: asyncpg.Pool, keys: list[str]) -> AsyncIterator[None]:
     """Advisory locks of the session, in an order that all keep to: no transaction stays open while
     objects are removed."""
-    with translated():
-        async with pool.acquire() as connection:
-            held: list[str] = []
-            try:
-                for key in keys:
-                    await connection.execute(f"SELECT pg_advisory_lock({_HASH})", key)
-                    held.append(key)
-                yield
-            finally:
-                for key in held:
-                    await connection.execute(f"SELECT pg_advisory_unlock({_HASH})", key)
+    async with session(pool) as connection:
+        for key in keys:
+            await connection.execute(f"SELECT pg_advisory_lock({_HASH})", key)
+        yield

@@ -39,11 +39,17 @@ async def open_pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[as
         max_size=settings.database_pool_size,
         command_timeout=settings.http_timeout_s,
         server_settings={"search_path": schema, "application_name": f"hsis-{schema}"},
+        reset=_as_it_is,
     )
     try:
         yield pool
     finally:
         await pool.close()
+
+
+async def _as_it_is(_: Connection) -> None:
+    """Give a connection back without asking Postgres once more: what a transaction sets ends with
+    it, and `session` undoes the rest."""
 
 
 @contextmanager
@@ -72,6 +78,22 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     with translated():
         async with pool.acquire() as connection, connection.transaction():
             yield connection
+
+
+@asynccontextmanager
+async def session(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A connection outside of a transaction, its errors translated. Locks that it holds are let go
+    at the end, and with the connection where that fails."""
+    with translated():
+        async with pool.acquire() as connection:
+            try:
+                yield connection
+            finally:
+                try:
+                    await connection.reset()
+                except BaseException:
+                    connection.terminate()
+                    raise
 
 
 async def ping(pool: asyncpg.Pool) -> None:
