@@ -6,7 +6,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ NOTHING_TO_LOSE = (
 )  # fmt: skip
 """What a cluster need not do that ends with the tests."""
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]
+PlatformFactory = Callable[..., AbstractAsyncContextManager[Platform]]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstallation:
@@ -161,14 +162,20 @@ async def serve() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
         yield start
 
 
-@pytest.fixture(scope="module")
-async def stack(
+@pytest.fixture(scope="session")
+def platform_of(
     keys: SigningKeys, object_store: ObjectStore, database: DatabaseFactory
-) -> AsyncIterator[Platform]:
-    """Every service, over databases and a bucket of this module's own."""
-    databases = {schema: await database(schema) for schema in SCHEMAS}
-    async with running_platform(keys, object_store, fresh_bucket(), databases) as platform:
-        yield platform
+) -> PlatformFactory:
+    """Runs the named services, over databases and a bucket of their own."""
+
+    @asynccontextmanager
+    async def run(*services: str) -> AsyncIterator[Platform]:
+        databases = {schema: await database(schema) for schema in SCHEMAS if schema in services}
+        bucket = fresh_bucket()
+        async with running_platform(keys, object_store, bucket, databases, services) as platform:
+            yield platform
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -67,6 +68,12 @@ async def line_to(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+async def stack(platform_of: Any) -> AsyncIterator[Platform]:
+    async with platform_of("catalog", "storage-proxy", "ingest", "tiles") as platform:
+        yield platform
 
 
 @pytest.fixture

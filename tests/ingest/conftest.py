@@ -94,7 +94,7 @@ class Ingest:
         async with asyncio.timeout(60):
             while not upload.state.final:
                 upload = await self.client.upload(upload.id, token=self.admin_token)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
         return upload
 
     async def keys(self, prefix: str) -> list[str]:
@@ -128,9 +128,8 @@ async def running(
         "token_public_key": keys.public_pem,
         "catalog_url": urls["catalog"],
         "storage_proxy_url": urls["storage-proxy"],
-        "access_cache_s": 0,
     }
-    quick = {"worker_poll_s": 0.2, "sweep_s": 0.2, "lease_s": 1.0}
+    quick = {"worker_poll_s": 0.5, "sweep_s": 0.5, "lease_s": 1.0}
     quick |= {"retry_delay_s": 0.05, "outage_delay_s": 0.05}
     own: dict[str, dict[str, Any]] = {
         "catalog": catalog_settings(keys) | databases["catalog"],

@@ -199,8 +199,8 @@ async def checksums_are_true(ingest: Ingest, item: str):
 
 async def test_tiles_notice(ingest: Ingest):
     await stored(ingest, "seen")
-    common = ("token_public_key", "catalog_url", "storage_proxy_url", "access_cache_s")
-    settings = {name: ingest.settings[name] for name in common}
+    common = ("token_public_key", "catalog_url", "storage_proxy_url")
+    settings = {name: ingest.settings[name] for name in common} | {"access_cache_s": 0}
     app = service_app("hsis_tiles", **settings, service_secret=SERVICE_SECRET + "tiles")
     async with served(app) as url:
         spectrum = f"{url}/cubes/{COLLECTION}/seen/spectrum?x=1&y=0&scaled=true"

@@ -2,7 +2,7 @@
 
 import importlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,31 +70,29 @@ async def running_platform(
     store: ObjectStore,
     bucket: str,
     databases: dict[str, dict[str, Any]],
-    overrides: Callable[[str], dict[str, Any]] = lambda _: {},
+    services: Collection[str],
 ) -> AsyncIterator[Platform]:
-    """All of the services; `overrides(name)` gives more settings for one."""
+    """Those of the services, each with its schema's database where it has one."""
     ports = {name: free_port() for name in ("catalog", *CALLING_SERVICES)}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     common = {
         "token_public_key": keys.public_pem,
         "catalog_url": urls["catalog"],
         "storage_proxy_url": urls["storage-proxy"],
-        "access_cache_s": 0,
     }
     own: dict[str, dict[str, Any]] = {
-        "catalog": catalog_settings(keys) | databases["catalog"],
+        "catalog": catalog_settings(keys),
         "storage-proxy": storage_settings(store, bucket),
-        "ingest": {**databases["ingest"], "worker_poll_s": 0.5},
-        "tiles": {},
-        "inference": {**databases["inference"], "worker_poll_s": 0.3, "device": "cpu"},
+        "ingest": {"worker_poll_s": 0.5},
+        "tiles": {"access_cache_s": 0},
+        "inference": {"worker_poll_s": 0.3, "device": "cpu"},
     }
     async with AsyncExitStack() as exits:
-        for name, settings in own.items():
+        for name in services:
+            settings = common | own[name] | databases.get(name, {})
             if name != "catalog":
                 settings["service_secret"] = SERVICE_SECRET + name
-            app = service_app(
-                f"hsis_{name.replace('-', '_')}", **common | settings | overrides(name)
-            )
+            app = service_app(f"hsis_{name.replace('-', '_')}", **settings)
             await exits.enter_async_context(served(app, ports[name]))
         http = await exits.enter_async_context(httpx.AsyncClient(trust_env=False))
         answer = await CatalogClient(http, urls["catalog"]).login("admin", ADMIN_PASSWORD)

@@ -1,6 +1,6 @@
 """Cubes stored in the real platform by the pieces of hsis.cube."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,9 +80,16 @@ class _Reads:
         return await self.tiles.storage.get_range(key, start, length, token=token)
 
 
-@pytest.fixture(scope="module")
-async def tiles(stack: Platform, make_token: Callable[..., str]) -> Any:
-    """Tiles in the platform, with a collection to store cubes in."""
+@pytest.fixture(scope="session")
+async def stack(platform_of: Any) -> AsyncIterator[Platform]:
+    """Tiles and what it reads from, shared by all modules."""
+    async with platform_of("catalog", "storage-proxy", "tiles") as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+async def tiles(stack: Platform, make_token: Callable[..., str]) -> AsyncIterator[Tiles]:
+    """Tiles in the platform, with a collection in which each test stores cubes of its own names."""
     async with (
         httpx.AsyncClient(trust_env=False, timeout=30) as http,
         httpx.AsyncClient(base_url=stack.tiles_url, trust_env=False, timeout=30) as own,

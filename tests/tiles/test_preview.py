@@ -126,7 +126,7 @@ async def test_wrong_choices_are_told_what_is_right(
 async def test_a_large_cube_is_drawn_from_its_overview(tiles: Tiles) -> None:
     values = np.zeros((1, 600, 1200), np.uint8)
     values[:, :, 600:] = 200
-    path = await tiles.store("large", values)
+    path = await tiles.store("large-picture", values)
     query = {"stretch": "0,255", "size": "600"}
     image = pixels(await tiles.get(f"{path}/preview.png", params=query))
     assert image.shape == (300, 600, 4)
