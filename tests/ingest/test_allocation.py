@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from hsis_ingest.allocation import LARGE_BYTES, KeptBuffers
 
 SCRIPT = """
 import ctypes, gc, sys
@@ -38,3 +41,15 @@ def test_it_is_given_back(what, size, count):
     full, left = map(int, done.stdout.split())
     assert full >= 150
     assert left <= 12
+
+
+def test_kept_memory_is_taken_again_once_no_view_of_it_is_left():
+    buffers, shape = KeptBuffers(), (2, LARGE_BYTES // 4)
+    first = buffers.empty(shape, np.dtype(">i2"))
+    assert (first.shape, first.dtype) == (shape, np.dtype(">i2"))
+    place, view = first.ctypes.data, first.transpose()[5:9].view(np.int16)
+    del first
+    other = buffers.empty(shape, np.dtype("i2"))
+    assert not np.shares_memory(other, view)
+    del view
+    assert buffers.empty((LARGE_BYTES // 4,), np.dtype("f4")).ctypes.data == place

@@ -23,6 +23,11 @@ class Store:
         await asyncio.sleep(0)
         return CONTENT[start : start + length]
 
+    async def get_range_into(self, key, start, target):
+        content = await self.get_range(key, start, len(target))
+        target[: len(content)] = content
+        return len(content)
+
 
 @pytest.fixture
 def store(monkeypatch):
@@ -84,6 +89,20 @@ async def test_reads_ahead_are_few_and_in_order(store):
     rest = await asyncio.to_thread(list, pieces)
     assert rest == [CONTENT[offset : offset + 30] for offset, _ in spans[1:]]
     assert store.asked == [*spans[:-1], (990, 10)]
+
+
+async def test_targets_are_filled_ahead_and_in_order(store):
+    source = BlobSource(store, "key", "name", len(CONTENT))
+    buffer = bytearray(1020)
+    spans = [(offset, 30) for offset in range(0, 1000, 40)] + [(990, 30)]
+    filled = source.fill_ahead((at, memoryview(buffer)[at : at + size]) for at, size in spans)
+    assert await asyncio.to_thread(next, filled) == 30
+    assert len(store.asked) <= blob.READS_AHEAD + 1
+    assert await asyncio.to_thread(list, filled) == [30] * 24 + [10]
+    assert store.asked == [*spans[:-1], (990, 10)]
+    for offset, size in spans[:-1]:
+        assert buffer[offset : offset + size] == CONTENT[offset : offset + size]
+    assert buffer[990:] == CONTENT[990:] + bytes(20)
 
 
 async def test_reads_ahead_end_with_their_reader(store):

@@ -46,6 +46,14 @@ def test_a_group_of_shards_is_whole_before_the_next_begins():
     assert groups == sorted(groups, key=groups.index)
 
 
+def test_a_thin_rest_joins_the_group_before_it_where_the_memory_is_enough():
+    memory = 2 * 224 * 256 * 1170
+    columns = {(w[2].start, w[2].stop) for w in plan((224, 2100, 2100), 2, "yxb", memory)}
+    assert columns == {(0, 1024), (1024, 2100)}
+    columns = {(w[2].start, w[2].stop) for w in plan((224, 2100, 2300), 2, "yxb", memory)}
+    assert columns == {(0, 1024), (1024, 2048), (2048, 2300)}
+
+
 def test_windows_follow_the_file():
     shape, memory = (448, 2048, 2048), 2 * 112 * 256 * 512 * 4
     assert region_shape(shape, 2, "yxb", memory) == (448, 256, 512)  # all bands of a pixel first

@@ -44,7 +44,7 @@ def test_every_window_is_what_numpy_slices(axes, dtype, offset, shape, limits, d
         values = array.read(*window)
     np.testing.assert_array_equal(values, cube[tuple(window)])
     assert values.dtype == cube.dtype
-    assert values.flags.c_contiguous
+    assert values.transpose(["byx".index(axis) for axis in axes]).flags.c_contiguous
     assert array.cube_shape == shape
     assert array.end == len(array.source.content)
 

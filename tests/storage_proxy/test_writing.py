@@ -229,6 +229,10 @@ async def test_the_typed_client(proxy: Proxy) -> None:
     assert (told.size, told.etag, told.content_type) == (6 * MIB, stored.etag, "a/c")
     content = await joined(6 * MIB)
     assert await client.get_range("raw/writing/u/client", 1000, 50) == content[1000:1050]
+    target = bytearray(200_000)
+    filled = await client.get_range_into("raw/writing/u/client", 1000, memoryview(target)[:150])
+    assert filled == 150
+    assert target == content[1000:1150] + bytes(199_850)
     assert b"".join([p async for p in client.stream("raw/writing/u/client")]) == content
     await client.delete("raw/writing/u/client")
 

@@ -17,7 +17,7 @@ from hsis.cube.checksums import ChecksumRecorder
 from hsis.cube.layout import CubeInfo
 from hsis.cube.panel_table import parse_panel_table
 from hsis.cube.pyramid import FinishedShard, Pyramid
-from hsis.cube.statistics import CubeStatistics, StatisticsCollector
+from hsis.cube.statistics import Counted, CubeStatistics, StatisticsCollector
 from hsis.errors import InvalidInput
 from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.as_it_was import Before
@@ -206,24 +206,34 @@ class Conversion:
         puts: asyncio.TaskGroup,
     ) -> None:
         """Compress and count a window; the shards that it completes are stored in `puts`."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as tiles:
-            for part, corner in pyramid.tiles_in(window):
-                tiles.create_task(self._add_tile(pyramid, block[part], corner, puts))
-            first = [part.start for part in window]
-            await loop.run_in_executor(self._executor, collector.add, block, *first)
+        async with asyncio.TaskGroup() as group:
+            tiles = [
+                group.create_task(self._add_tile(pyramid, collector, block[part], corner, puts))
+                for part, corner in pyramid.tiles_in(window)
+            ]
+        for tile in tiles:  # in their order: sums are then rounded as in any other run
+            collector.merge(tile.result())
 
     async def _add_tile(
-        self, pyramid: Pyramid, tile: NDArray[Any], corner: layout.Shape, puts: asyncio.TaskGroup
-    ) -> None:
+        self,
+        pyramid: Pyramid,
+        collector: StatisticsCollector,
+        tile: NDArray[Any],
+        corner: layout.Shape,
+        puts: asyncio.TaskGroup,
+    ) -> Counted:
+        def work() -> tuple[Counted, list[FinishedShard]]:
+            values = pyramid.laid_out(tile)
+            return collector.count(values, *corner), pyramid.add(values, corner)
+
         async with self._encoders:
             await self._wait_for_room(pyramid)
-            finished = await asyncio.get_running_loop().run_in_executor(
-                self._executor, pyramid.add, tile, corner
-            )
+            loop = asyncio.get_running_loop()
+            counted, finished = await loop.run_in_executor(self._executor, work)
             for shard in finished:
                 self._waiting_bytes += shard.packed_bytes
                 puts.create_task(self._put_shard(shard, shard.packed_bytes))
+        return counted
 
     async def _wait_for_room(self, pyramid: Pyramid) -> None:
         """Hold back the encoders while much is compressed, and some of it on its way out of the

@@ -36,22 +36,32 @@ def plan(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[Window]
     overview are near.
     """
     group = region_shape(shape, itemsize, axes, max_bytes)
-    counts = [math.ceil(size / step) for size, step in zip(shape, group, strict=True)]
+    edges = [
+        _edges(size, step, max_bytes // (math.prod(group) // step * itemsize))
+        for size, step in zip(shape, group, strict=True)
+    ]
+    counts = [len(along) - 1 for along in edges]
     places = sorted(product(*map(range, counts)), key=lambda at: (at[0], _along_z(at[1], at[2])))
     cut = "byx".index(axes[0])
-    thickness = _slice_thickness(group, itemsize, cut, max_bytes // SLICES)
     windows: list[Window] = []
     for place in places:
-        whole = [
-            range(at * step, min((at + 1) * step, size))
-            for at, step, size in zip(place, group, shape, strict=True)
-        ]
+        whole = [range(along[at], along[at + 1]) for at, along in zip(place, edges, strict=True)]
+        bands, rows, columns = map(len, whole)
+        thickness = _slice_thickness((bands, rows, columns), itemsize, cut, max_bytes // SLICES)
         for start in whole[cut][::thickness]:
             parts = [slice(part.start, part.stop) for part in whole]
             parts[cut] = slice(start, min(start + thickness, whole[cut].stop))
-            bands, rows, columns = parts
-            windows.append((bands, rows, columns))
+            windows.append((parts[0], parts[1], parts[2]))
     return windows
+
+
+def _edges(size: int, step: int, most: int) -> list[int]:
+    """Where the groups along an axis begin, and its end. A rest joins the group before where both
+    have `most` at most: reads of thin rests cost as much as those of whole groups."""
+    edges = [*range(0, size, step), size]
+    if len(edges) > 2 and size - edges[-3] <= most:
+        del edges[-2]
+    return edges
 
 
 def _slice_thickness(group: Shape, itemsize: int, cut: int, max_bytes: int) -> int:

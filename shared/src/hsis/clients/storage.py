@@ -1,12 +1,14 @@
 """Client of storage-proxy."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from urllib.parse import quote
 
 import httpx
 
-from hsis.clients.base import BaseClient
+from hsis.clients.base import RETRY_DELAYS_S, RETRY_STATUSES, BaseClient, problem_of
 from hsis.contracts.blobs import Blob, BlobPage, Part, PartsUpload
+from hsis.errors import DomainError
 
 CHUNK_BYTES = 256 * 1024
 SENT_BYTES = 512 * 1024
@@ -45,6 +47,27 @@ class StorageClient(BaseClient):
         if response.status_code == 200:  # a server that does not do ranges sent all of it
             return response.content[start : start + length]
         return response.content
+
+    async def get_range_into(
+        self, key: str, start: int, target: memoryview, *, token: str | None = None
+    ) -> int:
+        """The bytes from offset `start` that `target` (of bytes) has room for, put there as they
+        come; how many came (fewer where the blob ends before)."""
+        if not len(target):
+            return 0
+        headers = {"Range": f"bytes={start}-{start + len(target) - 1}"}
+        for delay_s in (*RETRY_DELAYS_S, None):
+            try:
+                async with self._stream("GET", _path(key), token=token, headers=headers) as answer:
+                    # A server that does not do ranges sends all of it.
+                    return await _fill(target, answer, 0 if answer.status_code == 206 else start)
+            except DomainError as error:
+                problem = problem_of(error)
+                passes = problem.status in RETRY_STATUSES if problem else True
+                if delay_s is None or not passes:
+                    raise
+            await asyncio.sleep(delay_s)
+        raise AssertionError("the last round returns or raises")
 
     async def stream(
         self, key: str, *, start: int = 0, token: str | None = None
@@ -152,6 +175,18 @@ class _Joined:
                 waiting, size = [], 0
         if waiting:
             yield b"".join(waiting)
+
+
+async def _fill(target: memoryview, answer: httpx.Response, skip: int) -> int:
+    """Put the body, without its first `skip` bytes, into `target`; how many bytes of it came."""
+    filled = 0
+    async for received in answer.aiter_raw():
+        piece = memoryview(received)[skip:]
+        skip = max(0, skip - len(received))
+        piece = piece[: len(target) - filled]
+        target[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return filled
 
 
 def _path(key: str) -> str:

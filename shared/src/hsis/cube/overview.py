@@ -1,5 +1,6 @@
 """Reducing a cube along y and x by two, level by level."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from hsis.cube.statistics import all_valid, valid_mask
 
 SUMMABLE_BYTES = 4
 """Of integers of up to so many bytes, four fit an int64, and a float64 holds their sum exactly."""
+PAIRED_BANDS = 8
+"""Halved at once: few enough for the processor's cache, many enough for numpy."""
 
 
 def halve(block: NDArray[Any], nodata: float | None, *, categorical: bool) -> NDArray[Any]:
@@ -21,6 +24,19 @@ def halve(block: NDArray[Any], nodata: float | None, *, categorical: bool) -> ND
         return np.ascontiguousarray(block[:, ::2, ::2])
     bands, rows, columns = block.shape
     result = np.empty((bands, -(-rows // 2), -(-columns // 2)), block.dtype)
+    if _has_pairs(block):
+        for first in range(0, bands, PAIRED_BANDS):
+            some = slice(first, first + PAIRED_BANDS)
+            if all_valid(block[some], nodata):
+                _halve_pairs(block[some], result[some])
+            else:
+                _halve_bands(block[some], result[some], nodata)
+        return result
+    _halve_bands(block, result, nodata)
+    return result
+
+
+def _halve_bands(block: NDArray[Any], result: NDArray[Any], nodata: float | None) -> None:
     # Band by band: what is made on the way stays small and in the processor's cache.
     for band, reduced in zip(block, result, strict=True):
         everything = all_valid(band, nodata)
@@ -30,7 +46,35 @@ def halve(block: NDArray[Any], nodata: float | None, *, categorical: bool) -> ND
             _halve_integers(band, reduced)
         else:
             _halve_any(band, reduced, nodata, everything)
-    return result
+
+
+def _has_pairs(block: NDArray[Any]) -> bool:
+    """Whether two neighbours in a row of 16-bit integers are the halves of one of 32 bits."""
+    dtype = block.dtype
+    return (
+        dtype.kind in "iu"
+        and dtype.itemsize == 2
+        and dtype.isnative
+        and sys.byteorder == "little"
+        and block.flags.c_contiguous
+        and block.shape[1] % 2 == 0
+        and block.shape[2] % 2 == 0
+    )
+
+
+def _halve_pairs(block: NDArray[Any], reduced: NDArray[Any]) -> None:
+    """`_halve_integers` of many bands, without a copy of them as wider numbers."""
+    pairs = block.view(np.int32 if block.dtype.kind == "i" else np.uint32)
+    total = pairs << 16  # the first of two, its sign kept by the shift back
+    total >>= 16
+    total += pairs >> 16
+    total = total[:, ::2] + total[:, 1::2]
+    up = total >> 2
+    up &= 1
+    up += 1
+    total += up
+    total >>= 2
+    reduced[:] = total
 
 
 def _halve_integers(band: NDArray[Any], reduced: NDArray[Any]) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ class Pyramid:
         factors = [1, *layout.overview_factors(info.shape)]
         self._levels = [_Level(f, layout.overview_shape(info.shape, f)) for f in factors]
         self._lock = Lock()
+        self._own = local()
         self.packed_bytes = 0
         """Bytes of the compressed chunks of unfinished shards."""
 
@@ -105,6 +106,25 @@ class Pyramid:
                 for part, whole in zip(tile, window, strict=True)
             )
             yield (bands, rows, columns), _shape(part.start for part in tile)
+
+    def laid_out(self, tile: NDArray[Any]) -> NDArray[Any]:
+        """The same values in C order: for `add` and others that take them band by band.
+
+        Where they must be moved, this is until the same thread asks again.
+        """
+        if tile.flags.c_contiguous:
+            return tile
+        most = self._bands * TILE_ROWS * TILE_COLUMNS
+        buffer = getattr(self._own, "buffer", None)
+        if buffer is None or buffer.dtype != tile.dtype:
+            buffer = self._own.buffer = np.empty(most, tile.dtype)
+        values: NDArray[Any] = buffer[: tile.size].reshape(tile.shape)
+        if tile.strides[2] == tile.itemsize:
+            values[...] = tile
+        else:  # row by row: the values of one stay in the processor's cache meanwhile
+            for row in range(tile.shape[1]):
+                values[:, row] = tile[:, row]
+        return values
 
     def add(self, tile: NDArray[Any], corner: Shape) -> list[FinishedShard]:
         """Take in a part (band, y, x) as `tiles_in` cuts them; the shards that are whole now."""

@@ -6,6 +6,7 @@ exact for a cube whose sample fits `sample_bytes`, else those of a regular grid 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hsis.cube.layout import Shape
 SAMPLE_BYTES = 64 * 1024 * 1024
 PERCENTILES = (2.0, 98.0)
 PIECE_PIXELS = 32 * 1024
+PIECE_VALUES = 64 * 1024
 """Taken in at once: as float64 they stay in the processor's cache."""
 
 
@@ -50,8 +52,32 @@ class CubeStatistics(BaseModel):
         return self.sampled_pixels == self.pixels
 
 
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """Of the valid pixels of a part, one number a band. Without any the mean is 0."""
+
+    count: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    """Sums of squared differences from the mean."""
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a part of the cube adds to the statistics."""
+
+    bands: slice
+    pieces: list[_Moments]
+
+
 class StatisticsCollector:
-    """Add every part of the cube once, in any order, then take `result`."""
+    """Add every part of the cube once, in any order, then take `result`.
+
+    To add is to `count`, which several threads may do at once, and to `merge` what was counted, one
+    after the other: in the same order the same sums are rounded in the same way.
+    """
 
     def __init__(
         self,
@@ -69,7 +95,6 @@ class StatisticsCollector:
         self._squares = np.zeros(bands)
         self._min = np.full(bands, np.inf)
         self._max = np.full(bands, -np.inf)
-        self._exact = np.empty(PIECE_PIXELS)
         real = np.zeros(0, dtype).real.dtype
         affordable = max(1.0, sample_bytes / (bands * real.itemsize))
         self._step = max(1, math.ceil(math.sqrt(self._pixels / affordable)))
@@ -79,12 +104,34 @@ class StatisticsCollector:
 
     def add(self, block: NDArray[Any], band: int, row: int, column: int) -> None:
         """Take in a block (band, y, x) whose first element is at (band, row, column)."""
+        self.merge(self.count(block, band, row, column))
+
+    def count(self, block: NDArray[Any], band: int, row: int, column: int) -> Counted:
+        """What such a block adds, for `merge`; its part of the sample is taken already."""
         values = magnitudes(block, self._stored_nodata) if block.dtype.kind == "c" else block
         self._take_sample(values, band, row, column)
         flat = values.reshape(values.shape[0], -1)
-        for offset in range(flat.shape[0]):
-            for start in range(0, flat.shape[1], PIECE_PIXELS):
-                self._add_piece(band + offset, flat[offset, start : start + PIECE_PIXELS])
+        return Counted(
+            slice(band, band + flat.shape[0]),
+            [
+                self._moments(flat[:, start : start + PIECE_PIXELS])
+                for start in range(0, flat.shape[1], PIECE_PIXELS)
+            ],
+        )
+
+    def merge(self, counted: Counted) -> None:
+        """Take in what was counted."""
+        bands = counted.bands
+        for piece in counted.pieces:
+            known = self._count[bands]
+            total = known + piece.count
+            share = piece.count / np.maximum(total, 1)
+            delta = piece.mean - self._mean[bands]
+            self._mean[bands] += delta * share
+            self._squares[bands] += piece.squares + delta * delta * known * share
+            self._min[bands] = np.minimum(self._min[bands], piece.low)
+            self._max[bands] = np.maximum(self._max[bands], piece.high)
+            self._count[bands] = total
 
     def result(self) -> CubeStatistics:
         """The statistics of everything added."""
@@ -101,26 +148,27 @@ class StatisticsCollector:
         top, left = -(-row // step), -(-column // step)
         self._sample[band : band + bands, top : top + rows, left : left + columns] = picked
 
-    def _add_piece(self, band: int, values: NDArray[Any]) -> None:
-        valid = values
-        if not all_valid(values, self._nodata):
-            valid = values[valid_mask(values, self._nodata)]
-        if valid.size == 0:
-            return
-        count, known = valid.size, self._count[band]
-        exact = self._exact[:count]
-        exact[:] = valid
-        mean = exact.mean()
-        self._min[band] = min(self._min[band], float(valid.min()))
-        self._max[band] = max(self._max[band], float(valid.max()))
-        exact -= mean
-        # Not `dot`, whose library starts threads of its own beside the encoders'.
-        squares = np.einsum("i,i->", exact, exact)
-        delta = mean - self._mean[band]
-        total = known + count
-        self._mean[band] += delta * count / total
-        self._squares[band] += squares + delta * delta * known * count / total
-        self._count[band] = total
+    def _moments(self, values: NDArray[Any]) -> _Moments:
+        """Of values of shape (band, pixel)."""
+        bands, pixels = values.shape
+        found = _Moments(
+            np.zeros(bands, np.int64),
+            np.zeros(bands),
+            np.zeros(bands),
+            np.full(bands, np.inf),
+            np.full(bands, -np.inf),
+        )
+        step = max(1, PIECE_VALUES // pixels)
+        for first in range(0, bands, step):
+            some = values[first : first + step]
+            if all_valid(some, self._nodata):
+                _note_moments(found, slice(first, first + step), some)
+                continue
+            for number, band in enumerate(some, start=first):
+                valid = band[valid_mask(band, self._nodata)]
+                if valid.size:
+                    _note_moments(found, slice(number, number + 1), valid[None])
+        return found
 
     def _band_result(self, band: int) -> BandStatistics:
         count = int(self._count[band])
@@ -149,6 +197,26 @@ class StatisticsCollector:
             p2=low,
             p98=high,
         )
+
+
+def _note_moments(found: _Moments, bands: slice, values: NDArray[Any]) -> None:
+    """Write down those of some bands, of values that are all valid, at most PIECE_PIXELS a band."""
+    count = values.shape[1]
+    exact = values.astype(np.float64, order="C")
+    found.count[bands] = count
+    found.low[bands] = values.min(axis=1)
+    found.high[bands] = values.max(axis=1)
+    # Not `dot`, whose library starts threads of its own beside the encoders'.
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        total = exact.sum(axis=1).astype(np.int64)  # these sums are whole numbers below 2**53
+        squares = np.einsum("ij,ij->i", exact, exact).astype(np.int64)
+        found.mean[bands] = total / count
+        found.squares[bands] = (count * squares - total * total) / count
+        return
+    mean = exact.mean(axis=1)
+    exact -= mean[:, None]
+    found.mean[bands] = mean
+    found.squares[bands] = np.einsum("ij,ij->i", exact, exact)
 
 
 def percentiles(values: NDArray[Any], percents: Sequence[float]) -> list[float]:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from cachetools import LRUCache
 
-from hsis_ingest.formats.source import Span
+from hsis_ingest.formats.source import Span, Target
 
 BLOCK_BYTES = 256 * 1024
 CACHED_BLOCKS = 32
@@ -25,6 +25,13 @@ class RangeReader(Protocol):
         """`length` bytes from offset `start`."""
         ...
 
+    async def get_range_into(self, key: str, start: int, target: memoryview) -> int:
+        """The bytes from offset `start` that `target` has room for; how many came."""
+        ...
+
+
+T = TypeVar("T")
+
 
 class BlobSource:
     """Reads one blob; made on the event loop, read from other threads only.
@@ -39,7 +46,7 @@ class BlobSource:
         self._size = size
         self._loop = asyncio.get_running_loop()
         self._blocks: LRUCache[int, bytes] = LRUCache(CACHED_BLOCKS)
-        self._pending: set[Future[bytes]] = set()
+        self._pending: set[Future[Any]] = set()
         self._lock = Lock()
         self._closed = False
 
@@ -69,18 +76,13 @@ class BlobSource:
 
     def read_ahead(self, spans: Iterable[Span]) -> Iterator[bytes]:
         """The bytes of each span in turn, a few requests ahead of the one that is waited for."""
-        ahead: deque[Future[bytes]] = deque()
-        try:
-            for offset, length in spans:
-                end = min(offset + length, self._size)
-                ahead.append(self._start(offset, max(0, end - offset)))
-                if len(ahead) > READS_AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+        return _in_turn(
+            self._start(offset, self._available(offset, length)) for offset, length in spans
+        )
+
+    def fill_ahead(self, targets: Iterable[Target]) -> Iterator[int]:
+        """Fill each target in turn, as `read_ahead`; how many bytes came."""
+        return _in_turn(self._start_into(offset, view) for offset, view in targets)
 
     def close(self) -> None:
         """Break off what is being read, so that a thread that waits for it comes back."""
@@ -103,16 +105,40 @@ class BlobSource:
     def _fetch(self, start: int, length: int) -> bytes:
         return self._start(start, length).result()
 
+    def _available(self, offset: int, length: int) -> int:
+        return max(0, min(length, self._size - offset))
+
     def _start(self, start: int, length: int) -> Future[bytes]:
+        return self._ask(lambda: self._blobs.get_range(self._key, start, length))
+
+    def _start_into(self, start: int, target: memoryview) -> Future[int]:
+        own = target[: self._available(start, len(target))]
+        return self._ask(lambda: self._blobs.get_range_into(self._key, start, own))
+
+    def _ask(self, request: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         with self._lock:
             if self._closed:
                 raise ValueError(f"{self._name} is closed")
-            coroutine: Any = self._blobs.get_range(self._key, start, length)
-            future: Future[bytes] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            future = asyncio.run_coroutine_threadsafe(request(), self._loop)
             self._pending.add(future)
         future.add_done_callback(self._forget)
         return future
 
-    def _forget(self, future: Future[bytes]) -> None:
+    def _forget(self, future: Future[Any]) -> None:
         with self._lock:
             self._pending.discard(future)
+
+
+def _in_turn(requests: Iterable[Future[T]]) -> Iterator[T]:
+    """The results in turn, with a few requests begun ahead of the one that is waited for."""
+    ahead: deque[Future[T]] = deque()
+    try:
+        for future in requests:
+            ahead.append(future)
+            if len(ahead) > READS_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()

@@ -1,11 +1,12 @@
 """What readers read from and what they are: byte ranges in, described windows of a cube out."""
 
 import io
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from hsis_ingest.formats.panels import WhitePanel
 
 Span = tuple[int, int]
 """Offset and length in bytes."""
+Target = tuple[int, memoryview]
+"""An offset, and where the bytes from there belong: as many as fit."""
+T = TypeVar("T")
 
 
 Outline = tuple[tuple[float, float], ...]
@@ -45,6 +49,16 @@ class ByteSource(Protocol):
 
     def read_ahead(self, spans: Iterable[Span]) -> Iterator[bytes]:
         """The bytes of each span in turn, while those of the next ones are on their way."""
+        ...
+
+
+@runtime_checkable
+class FillingSource(ByteSource, Protocol):
+    """One whose bytes come to where they belong without a copy."""
+
+    def fill_ahead(self, targets: Iterable[Target]) -> Iterator[int]:
+        """Fill each target in turn, while the next ones are on their way; how many bytes came,
+        fewer at the end of the file."""
         ...
 
 
@@ -82,7 +96,8 @@ class Source(Protocol):
         ...
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
-        """The values of a window (starts and stops given), shape (band, y, x), C order."""
+        """The values of a window (starts and stops given), shape (band, y, x), in any order in
+        memory."""
         ...
 
     def close(self) -> None:
@@ -124,14 +139,46 @@ def read_all_exactly(source: ByteSource, spans: Sequence[Span]) -> Iterator[byte
         yield _whole(source, span, content)
 
 
+def fill_all_exactly(source: ByteSource, targets: Iterable[tuple[Target, T]]) -> Iterator[T]:
+    """Fill each target in turn, read ahead; what came with it, once it is full. TruncatedFile where
+    the file ends before."""
+    begun: deque[tuple[Target, T]] = deque()
+
+    def noted() -> Iterator[Target]:
+        for target, mark in targets:
+            begun.append((target, mark))
+            yield target
+
+    if isinstance(source, FillingSource):
+        filled = source.fill_ahead(noted())
+    else:
+        filled = (
+            _copied(content, begun[0][0])
+            for content in source.read_ahead((at, len(view)) for at, view in noted())
+        )
+    for received in filled:
+        (offset, view), mark = begun.popleft()
+        _require_whole(source, (offset, len(view)), received)
+        yield mark
+
+
+def _copied(content: bytes, target: Target) -> int:
+    target[1][: len(content)] = content
+    return len(content)
+
+
 def _whole(source: ByteSource, span: Span, content: bytes) -> bytes:
+    _require_whole(source, span, len(content))
+    return content
+
+
+def _require_whole(source: ByteSource, span: Span, received: int) -> None:
     offset, length = span
-    if len(content) != length:
+    if received != length:
         raise TruncatedFile(
-            f"{source.name} ends at byte {offset + len(content)}; "
+            f"{source.name} ends at byte {offset + received}; "
             f"bytes up to {offset + length} are needed."
         )
-    return content
 
 
 def native_dtype(dtype: np.dtype[Any], where: str) -> np.dtype[Any]:

@@ -1,20 +1,22 @@
 """One reader for every raw array in a file: any axis order, type, byte order and offset."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice, product
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from hsis_ingest.formats.source import ByteSource, Span, read_all_exactly
+from hsis_ingest.allocation import KeptBuffers
+from hsis_ingest.formats.source import ByteSource, Target, fill_all_exactly
 
 MAX_GAP_BYTES = 512 * 1024
 """Runs up to so far apart are read as one: a range request costs more than the bytes between."""
-MAX_READ_BYTES = 2 * 1024 * 1024
+MAX_READ_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +30,12 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Neighbouring rows of a window that are read as one: where they belong, and their bytes."""
+    """Runs of a window that are read as one, gaps included: the first, how many, their bytes."""
 
-    place: tuple[int, ...]
     first: int
-    rows: int
+    runs: int
     start: int
     length: int
-
-    def spans(self) -> list[Span]:
-        """The bytes in pieces of bounded size."""
-        return [
-            (self.start + at, min(MAX_READ_BYTES, self.length - at))
-            for at in range(0, self.length, MAX_READ_BYTES)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +52,9 @@ class StridedArray:
     dtype: np.dtype[Any]
     axes: str
     shape: tuple[int, int, int]
+    _buffers: KeptBuffers = field(
+        default_factory=KeptBuffers, init=False, compare=False, repr=False
+    )
 
     @property
     def cube_shape(self) -> tuple[int, int, int]:
@@ -71,70 +68,70 @@ class StridedArray:
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
     def read(self, bands: slice, rows: slice, columns: slice) -> NDArray[Any]:
-        """The window's values, shape (band, y, x), C order, in the machine's byte order.
+        """The window's values, shape (band, y, x), in the machine's byte order.
 
+        In memory they lie as in the file: most bytes are received where they stay.
         Slices need a start and a stop. TruncatedFile where the file ends before.
         """
         wanted = {"b": bands, "y": rows, "x": columns}
         windows = [
-            _Window(size, wanted[axis].start, wanted[axis].stop - wanted[axis].start)
+            _Window(size, wanted[axis].start, max(0, wanted[axis].stop - wanted[axis].start))
             for axis, size in zip(self.axes, self.shape, strict=True)
         ]
-        counts = [max(0, wanted[axis].stop - wanted[axis].start) for axis in "byx"]
-        result = np.empty(counts, self.dtype.newbyteorder("="))
-        in_file_order = result.transpose(["byx".index(axis) for axis in self.axes])
-        if result.size == 0:
-            return result
-        self._fill(in_file_order, windows)
-        return result
+        values = self._buffers.empty(tuple(window.count for window in windows), self.dtype)
+        if values.size:
+            self._fill(values, windows)
+        if not self.dtype.isnative:
+            values = values.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
+        return values.transpose([self.axes.index(axis) for axis in "byx"])
 
-    def _fill(self, result: NDArray[Any], windows: list[_Window]) -> None:
-        """Read the runs of a window in file order into `result` of the same axes."""
-        merged, kept = _merge_whole_axes(windows)
+    def _fill(self, values: NDArray[Any], windows: list[_Window]) -> None:
+        """Read a window's runs, which follow each other in `values`."""
+        *outer, rows, run = _merge_whole_axes(windows)
+        runs = values.reshape(-1, run.count)
+        run_bytes, stride = runs[0].nbytes, run.size * values.itemsize
+        into = runs.reshape(-1).view(np.uint8).data
+        with_gaps: deque[tuple[_Read, NDArray[Any]]] = deque()
+
+        def targets() -> Iterator[tuple[Target, bool]]:
+            for read in self._reads([*outer, rows, run], run_bytes, stride):
+                if read.length > read.runs * run_bytes:
+                    piece = np.empty(read.length, np.uint8)
+                    with_gaps.append((read, piece))
+                    yield (read.start, piece.data), True
+                    continue
+                own = into[read.first * run_bytes :][: read.length]
+                for at in range(0, read.length, MAX_READ_BYTES):
+                    yield (read.start + at, own[at : at + MAX_READ_BYTES]), False
+
+        for has_gaps in fill_all_exactly(self.source, targets()):
+            if has_gaps:
+                read, piece = with_gaps.popleft()
+                runs[read.first : read.first + read.runs] = as_strided(
+                    piece.view(self.dtype),
+                    (read.runs, run.count),
+                    (stride, values.itemsize),
+                    writeable=False,
+                )
+
+    def _reads(self, windows: list[_Window], run_bytes: int, stride: int) -> Iterator[_Read]:
+        """What is read, in the order of the file; runs without a gap between are one read."""
+        *outer, rows, run = windows
         item = self.dtype.itemsize
-        strides = [math.prod(w.size for w in merged[i + 1 :]) * item for i in range(len(merged))]
-        *outer, rows, run = merged
-        row_stride = strides[-2]
-        run_bytes = run.count * item
-        base = self.offset + rows.start * row_stride + run.start * item
-        reads: list[_Read] = []
-        for place in product(*(range(w.count) for w in outer)):
+        strides = [math.prod(w.size for w in windows[i + 1 :]) * item for i in range(len(outer))]
+        base = self.offset + rows.start * stride + run.start * item
+        for number, place in enumerate(product(*(range(w.count) for w in outer))):
             corner = base + sum(
-                (w.start + i) * stride
-                for w, i, stride in zip(outer, place, strides[: len(outer)], strict=True)
+                (w.start + i) * step for w, i, step in zip(outer, place, strides, strict=True)
             )
-            for first, many in _groups(rows.count, row_stride, run_bytes):
-                length = (many - 1) * row_stride + run_bytes
-                reads.append(_Read(place, first, many, corner + first * row_stride, length))
-        pieces = read_all_exactly(self.source, [span for read in reads for span in read.spans()])
-        for read in reads:
-            content = b"".join(islice(pieces, len(read.spans())))
-            values = np.frombuffer(content, self.dtype, count=run.count if read.rows == 1 else -1)
-            as_rows = as_strided(
-                values, (read.rows, run.count), (row_stride, item), writeable=False
-            )
-            self._place(result, kept, read.place, read.first, as_rows)
-
-    @staticmethod
-    def _place(
-        result: NDArray[Any],
-        kept: int,
-        place: tuple[int, ...],
-        first: int,
-        values: NDArray[Any],
-    ) -> None:
-        """Put rows of values where they belong; `kept` axes, 2 or 3, are left after merging."""
-        # Row by row: the values of one stay in the processor's cache while they are transposed.
-        for row, run in enumerate(values, start=first):
-            target = result[place[0], row] if kept == 3 else result[row]
-            target[...] = run.reshape(target.shape)
+            for first, many in _groups(rows.count, stride, run_bytes):
+                length = (many - 1) * stride + run_bytes
+                yield _Read(number * rows.count + first, many, corner + first * stride, length)
 
 
-def _merge_whole_axes(windows: list[_Window]) -> tuple[list[_Window], int]:
-    """The windows with a fast axis that is wanted whole joined to the next slower one.
-
-    Two are left at least, so that a large window is still read in pieces.
-    """
+def _merge_whole_axes(windows: list[_Window]) -> list[_Window]:
+    """The windows with a fast axis that is wanted whole joined to the next slower one; two are
+    left at least."""
     merged = list(windows)
     while len(merged) > 2 and merged[-1].count == merged[-1].size:
         fast = merged.pop()
@@ -142,13 +139,15 @@ def _merge_whole_axes(windows: list[_Window]) -> tuple[list[_Window], int]:
         merged.append(
             _Window(slow.size * fast.size, slow.start * fast.size, slow.count * fast.size)
         )
-    return merged, len(merged)
+    return merged
 
 
 def _groups(rows: int, stride: int, run_bytes: int) -> Iterator[tuple[int, int]]:
     """First row and number of rows of each read: neighbours close together are read as one."""
     step = 1
-    if stride - run_bytes <= MAX_GAP_BYTES:
+    if stride == run_bytes:
+        step = rows
+    elif stride - run_bytes <= MAX_GAP_BYTES:
         step = max(1, MAX_READ_BYTES // stride)
     for first in range(0, rows, step):
         yield first, min(step, rows - first)
