@@ -314,6 +314,7 @@ def test_labels(item: str, scene: DemoScene, tmp_path: Path) -> None:
     found = answer("labels", "list", COLLECTION, item)
     assert list(found) == ["truth"]
     assert re.search(f"/blobs/raw/{COLLECTION}/[0-9a-f-]{{36}}/truth.tif$", found["truth"]["href"])
+    assert run("labels", "list", COLLECTION, item).stdout.split()[:2] == ["truth", "2"]
     np.save(tmp_path / "other.npy", truth[:-1])
     wrong = run("labels", "add", COLLECTION, item, tmp_path / "other.npy", code=1)
     assert "39 rows x 56 columns; the cube has 40 x 56" in wrong.stderr

@@ -112,3 +112,8 @@ def problem_type(table: ProblemTable, error: DomainError) -> ProblemType:
         if cls in table:
             return table[cls]
     raise KeyError(type(error).__name__)
+
+
+def fault_told(fault: Mapping[str, Any]) -> str:
+    """What pydantic says of one fault, or a validator of ours, without pydantic's mark of that."""
+    return str(fault["msg"]).removeprefix("Value error, ")

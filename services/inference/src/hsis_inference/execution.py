@@ -15,7 +15,7 @@ from hsis.contracts.blobs import cube_prefix
 from hsis.contracts.spectra import Spectrum
 from hsis.cube.layout import CubeInfo
 from hsis.cube.reader import StoredCube
-from hsis.errors import Conflict, DomainError, InvalidInput, NotFound
+from hsis.errors import Conflict, DomainError, InvalidInput, NotFound, fault_told
 from hsis.service.access import CollectionAccess
 from hsis.service.postgres import transaction
 from hsis_inference.jobs import JobState, NewJob, phases_of
@@ -133,7 +133,7 @@ def checked_inputs(process: Process, given: dict[str, Any]) -> ProcessInputs:
         return process.inputs.model_validate(given)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault_told(fault)}"
             for fault in error.errors(include_url=False, include_context=False)
         ]
         raise InvalidInput("; ".join(faults[:10])) from None

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hsis.contracts.uploads import DeclaredFile, UploadRequest
-from hsis.errors import InvalidInput, TooLarge
+from hsis.errors import InvalidInput, TooLarge, fault_told
 from hsis_ingest.formats.captures import Part, part_of
 from hsis_ingest.given import check_said
 from hsis_ingest.tus_headers import metadata_of
@@ -44,7 +44,7 @@ def request_from(
     except ValidationError as error:
         fault = error.errors()[0]
         path = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(f"{path} in {where}: {fault['msg']}.") from None
+        raise InvalidInput(f"{path} in {where}: {fault_told(fault)}.") from None
 
 
 def check_request(request: UploadRequest, max_bytes: int) -> None:

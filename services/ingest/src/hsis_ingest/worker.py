@@ -51,8 +51,8 @@ FINAL = (InputFault, InvalidInput, TooLarge, Conflict, DuplicateOriginal)
 AWAY = (Unavailable, Unauthenticated, Forbidden)
 """What is wrong with the platform and not with the upload."""
 KEPT = (
-    "The files are kept for a while: POST /uploads/{upload}/retry with other `metadata` (or `hsis "
-    "retry {upload}`) tries again."
+    "The files are kept for a while: POST /uploads/{upload}/retry with other `metadata` or "
+    "`white_reflectance` (or `hsis retry {upload}`) tries again."
 )
 INTERNAL = ProblemType(500, "internal", "Something failed inside")
 

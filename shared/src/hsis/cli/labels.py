@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from hsis.cli.output import print_json, print_rows
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.contracts.ids import id_from_filename
 from hsis.contracts.labels import LabelRequest
-from hsis.errors import InvalidInput
+from hsis.errors import InvalidInput, fault_told
 
 READ_BYTES = 1024 * 1024
 PREFIX = "labels-"
@@ -63,7 +63,7 @@ def add(
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        fail(f"{where} {fault['input']!r}: {fault['msg']}", EXIT_USAGE)
+        fail(f"{where} {fault['input']!r}: {fault_told(fault)}", EXIT_USAGE)
     execute(lambda session: _add(session, collection, item, request, paths, as_json))
 
 
@@ -81,13 +81,15 @@ def list_(collection: str, item: str, as_json: AsJson = False) -> None:
         if as_json:
             print_json(found)
             return
-        rows = (
-            (key, len(asset.get("classification:classes", ())), asset["href"])
-            for key, asset in found.items()
-        )
+        rows = ((key, len(_classes(asset)), asset["href"]) for key, asset in found.items())
         print_rows(["labels", "classes", "href"], rows)
 
     execute(show)
+
+
+def _classes(asset: dict[str, Any]) -> list[Any]:
+    """Those of a label map but what stands for unlabelled."""
+    return [each for each in asset.get("classification:classes", ()) if not each.get("nodata")]
 
 
 @app.command("remove")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hsis.cli.session import EXIT_USAGE, fail
 from hsis.contracts.metadata import CubeMetadata
 from hsis.cube.band_table import MAX_BYTES, parse_band_table
-from hsis.errors import InvalidInput
+from hsis.errors import InvalidInput, fault_told
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 
@@ -109,7 +109,7 @@ def told(error: ValidationError) -> str:
     """The first fault, in a line: where, what is there, what would be right."""
     fault = error.errors()[0]
     where = ".".join(str(part) for part in fault["loc"])
-    return f"{where} {fault['input']!r:.80}: {fault['msg']}"
+    return f"{where} {fault['input']!r:.80}: {fault_told(fault)}"
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from hsis.cli.output import print_json, print_rows
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.contracts.spectra import NewSpectrum
-from hsis.errors import Conflict, InvalidInput
+from hsis.errors import Conflict, InvalidInput, fault_told
 from hsis.spectral_library import read_library
 
 app = typer.Typer(help="The spectral library of a collection.", no_args_is_help=True)
@@ -39,7 +39,7 @@ def import_(
     except InvalidInput as error:
         fail(error.detail, EXIT_USAGE)
     except ValidationError as error:
-        fail(f"{file.name}: {error.errors()[0]['msg']}", EXIT_USAGE)
+        fail(f"{file.name}: {fault_told(error.errors()[0])}", EXIT_USAGE)
     execute(lambda session: _add(session, collection, spectra, skip_existing, as_json))
 
 

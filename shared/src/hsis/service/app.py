@@ -28,6 +28,7 @@ from hsis.errors import (
     ProblemTable,
     ProblemType,
     TooLarge,
+    fault_told,
     problem_type,
 )
 from hsis.service.bodies import BodyLimit, LimitBodies
@@ -143,7 +144,7 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault_told(fault)}"
         for fault in error.errors()
     ]
     return _answer(request, Problem.of(COMMON_PROBLEMS[InvalidInput], "; ".join(faults)))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from hsis.contracts.jobs import Execution, JobInfo
-from hsis.errors import InvalidInput
+from hsis.errors import InvalidInput, fault_told
 from hsis.service.tokens import RequiredCaller
 from hsis.service.urls import public_origin
 from hsis_inference.describe import JsonObject, description, summary
@@ -94,4 +94,4 @@ def _execution(content: bytes) -> Execution:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "body"
-        raise InvalidInput(f'{where}: {fault["msg"]}; {{"inputs": {{…}}}} is right.') from None
+        raise InvalidInput(f'{where}: {fault_told(fault)}; {{"inputs": {{…}}}} is right.') from None

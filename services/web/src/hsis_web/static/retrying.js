@@ -19,8 +19,9 @@ export function reason(upload) {
 /** The form for a failed upload, filled with what was `asked` with it: its `metadata`, and its
  * `white_reflectance` where it has a `calibration`. `again` is called with the upload and what is
  * asked now, once it is queued. */
-export function retryForm({ id, error }, asked, again) {
-  const named = [...error.detail.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+export function retryForm(upload, asked, again) {
+  const { id } = upload;
+  const named = [...reason(upload).matchAll(/`(\w+)`/g)].map(([, name]) => name);
   const { first, others } = retryFields(named, asked, `retry-${id}`);
   const problem = element("div", { class: "alert alert-danger mt-3 mb-0", role: "alert", hidden: true });
   const button = element("button", { class: "btn btn-primary btn-sm mt-3", type: "submit" }, "Convert again");
