@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvloop
+from aiobotocore.httpsession import AIOHTTPSession
 
 from hsis.service.postgres import migrate
 from hsis.service.provision import SCHEMAS
@@ -68,10 +69,13 @@ def _no_settings_of_this_machine() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_are_read_once() -> Iterator[None]:
-    """httpx reads them anew for each client, which takes 20 ms; the tests make some thousand."""
+    """httpx and aiobotocore read them anew for each client, which takes 20 ms; the tests make some
+    thousand."""
     with pytest.MonkeyPatch.context() as patch:
         once = cache(httpx.create_ssl_context)
         patch.setattr("httpx._transports.default.create_ssl_context", once)
+        made = AIOHTTPSession()._build_verify_context()
+        patch.setattr(AIOHTTPSession, "_build_verify_context", lambda _: made)
         yield
 
 

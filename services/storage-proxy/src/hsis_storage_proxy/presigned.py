@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from ssl import create_default_context
+from functools import cache
+from ssl import SSLContext, create_default_context
 from typing import Any
 
 import aiohttp
@@ -150,16 +151,22 @@ def _time(header: str | None) -> datetime | None:
     return parsedate_to_datetime(header) if header else None
 
 
+@cache
+def _trusted() -> SSLContext:
+    """What botocore trusts; read once, which takes 50 ms."""
+    tls = create_default_context()
+    tls.load_verify_locations(get_cert_path(True))
+    return tls
+
+
 @asynccontextmanager
 async def open_connections(
     settings: Settings, connect_timeout_s: float
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Pooled connections to an S3 server, for presigned URLs."""
-    tls = create_default_context()
-    tls.load_verify_locations(get_cert_path(True))  # what botocore trusts
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=settings.s3_connections, ssl=tls, keepalive_timeout=KEEP_ALIVE_S
+            limit=settings.s3_connections, ssl=_trusted(), keepalive_timeout=KEEP_ALIVE_S
         ),
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=connect_timeout_s, sock_read=settings.s3_timeout_s
