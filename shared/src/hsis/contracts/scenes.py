@@ -15,8 +15,9 @@ DATA_SUFFIXES = frozenset(
 """Of ENVI data files, in lower case. ENVI itself prescribes none."""
 REFERENCES = ("whiteref_", "darkref_", "whitedarkref_")
 """How the references of a raw scene begin, in lower case; its own name follows."""
-HYPERION = re.compile(r"(EO1H.*)_(?:MTL|(B\d{3}))(?:_.*)?\.(?:TXT|TIFF?)", re.IGNORECASE)
-"""The metadata of a Hyperion product, or the image of a band, called after the scene."""
+HYPERION = "EO1H"
+"""How the files of a Hyperion product begin; `_MTL_…` or a band as in `_B001_…` follow."""
+HYPERION_METADATA, HYPERION_BAND = "MTL", re.compile(r"B\d{3}")
 ENMAP_METADATA, ENMAP_IMAGE = "METADATA.XML", "SPECTRAL_IMAGE.TIF"
 BESIDE = frozenset(
     {
@@ -128,14 +129,25 @@ def _of_hyperion(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosix
     metadata: dict[str, PurePosixPath] = {}
     bands = defaultdict[str, list[PurePosixPath]](list)
     for path in left:
-        match = HYPERION.fullmatch(path.name)
-        if match and match[2] and path.suffix.upper() != ".TXT":
-            bands[match[1]].append(path)
-        elif match and not match[2] and path.suffix.upper() == ".TXT":
-            metadata.setdefault(match[1], path)
+        if not path.name.upper().startswith(HYPERION):
+            continue
+        scene, kind = _hyperion_part(path.stem.upper())
+        if kind == HYPERION_METADATA and path.suffix.upper() == ".TXT":
+            metadata.setdefault(scene, path)
+        elif kind not in {"", HYPERION_METADATA} and path.suffix.upper() in {".TIF", ".TIFF"}:
+            bands[scene].append(path)
     scenes = [(metadata[scene], *bands[scene]) for scene in sorted(metadata.keys() & bands.keys())]
     taken = {path for scene in scenes for path in scene}
     return scenes, [path for path in left if path not in taken]
+
+
+def _hyperion_part(stem: str) -> tuple[str, str]:
+    """Of which scene a file is, and whether its metadata or which band; no kind where neither."""
+    words = stem.split("_")
+    for place, word in enumerate(words):
+        if word == HYPERION_METADATA or HYPERION_BAND.fullmatch(word):
+            return "_".join(words[:place]), word
+    return stem, ""
 
 
 def _of_envi(left: list[PurePosixPath]) -> tuple[list[Scene], list[PurePosixPath]]:

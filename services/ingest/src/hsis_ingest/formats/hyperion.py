@@ -27,7 +27,6 @@ from hsis_ingest.formats.source import ByteSource, ReadOptions
 from hsis_ingest.formats.tiff_directories import tiff_directories
 
 MAX_METADATA_BYTES = 1024 * 1024
-LINE = re.compile(r'^\s*(\w+)\s*=\s*"?([^"\r\n]*?)"?\s*$', re.MULTILINE)
 BAND_OF_NAME = re.compile(r"_B(\d{3})(?!\d)", re.IGNORECASE)
 UNIT = "W m-2 sr-1 um-1"
 STORED_DTYPE = np.dtype(np.int16)
@@ -139,8 +138,9 @@ def hyperion_metadata(file: ByteSource) -> dict[str, str] | None:
         return None
     text = file.read_at(0, file.size).decode("latin-1")
     said: dict[str, str] = {}
-    for name, value in LINE.findall(text):
-        said.setdefault(name, value)
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        said.setdefault(name.strip(), value.strip().strip('"'))
     return said if said.get("SENSOR_ID", "").upper() == "HYPERION" else None
 
 
