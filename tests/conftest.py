@@ -49,15 +49,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstal
 def pytest_collection_finish() -> None:
     """Let the garbage collector leave the tests and modules themselves alone, and look less often
     at what they make: it took a twentieth of the time."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def pytest_configure() -> None:
     """Run on the event loop that the services run on. Not by pytest-asyncio's own hook: that makes
     a parameter of the loop, by which tests are put into another order."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    gc.disable()  # while modules are imported and tests collected, which all stay
 
 
 @pytest.fixture(scope="session", autouse=True)

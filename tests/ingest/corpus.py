@@ -149,7 +149,7 @@ def _matlab() -> list[Case]:
 
     content = saved({"cube": CUBE})
     packed = saved({"cube": CUBE}, do_compression=True)
-    bomb = saved({"cube": np.zeros((300, 300, 300))}, do_compression=True)
+    bomb = saved({"cube": np.zeros((300, 300, 300), np.uint8)}, do_compression=True)
     cells = saved({"cube": np.array([["a", {"b": 1}]], dtype=object)})
     plane = saved({"plane": CUBE[0]})
     files: dict[str, tuple[str, bytes, dict[str, Any]]] = {
