@@ -120,6 +120,10 @@ async def test_metadata_that_do_not_fit_keep_the_files_for_another_try(ingest: I
     assert "2 values; the cube has 3 bands" in upload.error.detail
     with pytest.raises(NotFound):
         await ingest.catalog.item(COLLECTION, "few", token=ingest.admin_token)
+    alone = await ingest.client.upload(upload.id, token=ingest.admin_token)
+    assert alone.metadata == CubeMetadata(wavelengths=[450, 550])  # to be said anew
+    listed = await ingest.client.uploads(COLLECTION, token=ingest.admin_token)
+    assert {each.metadata for each in listed if each.id == upload.id} == {None}
     right = CubeMetadata(wavelengths=[450, 550, 650])
     again = await ingest.client.retry(upload.id, right, token=ingest.admin_token)
     assert (await ingest.ended(again)).state is UploadState.SUCCEEDED

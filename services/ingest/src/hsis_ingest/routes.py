@@ -55,8 +55,8 @@ async def list_uploads(
 
 @router.get("/{upload}")
 async def get_upload(state: AppState, caller: OptionalCaller, upload: UUID) -> Upload:
-    """Where an upload and its conversion stand."""
-    return (await uploads.visible(state, caller, upload, Role.VIEWER)).told()
+    """Where an upload and its conversion stand, and what was asked for."""
+    return (await uploads.visible(state, caller, upload, Role.VIEWER)).told_with_asked()
 
 
 @router.put("/{upload}/{filename}")

@@ -119,6 +119,15 @@ class UploadRow:
         here = sum(file.fetched if file.size is None else file.size for file in known)
         return min(1.0, here / total) if total and len(known) == len(self.files) else 0.0
 
+    def told_with_asked(self) -> Upload:
+        """What its users see of it alone: with what was asked for, which may be long."""
+        asked = {
+            "metadata": self.metadata,
+            "calibration": self.calibration,
+            "white_reflectance": self.white_reflectance,
+        }
+        return self.told().model_copy(update=asked)
+
     def told(self) -> Upload:
         """What its users see."""
         upload = self._told()

@@ -2,6 +2,7 @@ import { call, get, local, path } from "./api.js";
 import { itemCard, nothing } from "./cards.js";
 import { $ } from "./dom.js";
 import { report, session } from "./session.js";
+import { showUploads } from "./uploads.js";
 
 const PAGE_ITEMS = 30;
 const id = $("page").dataset.collection;
@@ -29,8 +30,10 @@ try {
   const collection = await get(path("stac", "collections", id));
   $("title").textContent = collection.title || id;
   $("description").textContent = collection.description ?? "";
-  showAccess(await get(path("auth", "access", id)));
+  const access = await get(path("auth", "access", id));
+  showAccess(access);
   await showMore();
+  if (access.role === "owner" || access.role === "editor") await showUploads(id);
 } catch (error) {
   report(error, user);
 }

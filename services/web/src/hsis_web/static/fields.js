@@ -89,7 +89,7 @@ export function metadataFields(correct, known = {}) {
 export function retryFields(named, asked, prefix) {
   const known = { ...asked.metadata, [PANEL]: asked[PANEL] };
   const fields = FIELDS.filter(({ name }) => name !== PANEL || asked.calibration);
-  const isNamed = ({ name }) => named.includes(name) || (name === "wavelengths" && known.wavelengths_file !== undefined);
+  const isNamed = ({ name }) => named.includes(name) || (name === "wavelengths" && Boolean(known.wavelengths_file));
   return {
     first: controls(fields.filter(isNamed), known, prefix),
     others: controls(fields.filter((field) => !isNamed(field)), known, prefix),

@@ -3,17 +3,10 @@ import { $, element, formatBytes, setProgress } from "./dom.js";
 import { changedMetadata, metadataFields } from "./fields.js";
 import { mendable, reason, retryForm } from "./retrying.js";
 import { report, session } from "./session.js";
+import { STATES } from "./uploads.js";
 import { Cancelled, begun, forget, remember, sendFile } from "./transfer.js";
 
 const POLL_MS = 500;
-const STATES = {
-  receiving: "Receiving",
-  fetching: "Being fetched",
-  queued: "Waiting for the conversion",
-  converting: "Converting",
-  succeeded: "Done",
-  failed: "The conversion failed",
-};
 const user = await session();
 const askedOf = new Map(); // by the id of a scene that is converted again
 let cancelling = null;
@@ -132,6 +125,18 @@ function showChosen() {
   $("files-chosen").textContent = files.length > 1 ? `${formatBytes(size)}: ${files.map(({ name }) => name).join(", ")}` : "";
 }
 
+/** Show an upload that was begun elsewhere, or before the page was left, as the address names it. */
+async function followNamed(id) {
+  const upload = await get(path("uploads", id));
+  $("collection").value = upload.collection;
+  reset();
+  await follow(id, askedWith(upload));
+}
+
+/** What was asked with an upload, as `retryForm` takes it. */
+const askedWith = ({ metadata, calibration, white_reflectance }) =>
+  ({ metadata: metadata ?? {}, calibration: calibration === "reflectance" ? calibration : "", white_reflectance });
+
 const run = (promise) => promise.catch((error) => showError(error.message));
 
 function reset() {
@@ -249,5 +254,7 @@ $("calibration").addEventListener("change", showPanel);
 $("files").addEventListener("change", showChosen);
 showPanel(); // a browser may keep what was chosen before
 showChosen();
+const named = new URLSearchParams(location.search).get("upload");
+if (named && user) run(followNamed(named));
 
 $("cancel").addEventListener("click", () => cancelling?.abort());

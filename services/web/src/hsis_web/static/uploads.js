@@ -1,0 +1,51 @@
+// The uploads of the page's collection that are no item yet, for those who may write there.
+
+import { call, get, path } from "./api.js";
+import { $, element, showMessage } from "./dom.js";
+import { mendable, reason } from "./retrying.js";
+
+export const STATES = {
+  receiving: "Receiving",
+  fetching: "Being fetched",
+  queued: "Waiting for the conversion",
+  converting: "Converting",
+  succeeded: "Done",
+  failed: "The conversion failed",
+};
+const SHOWN = 50;
+
+/** Show those of a collection; nothing where all are items. */
+export async function showUploads(collection) {
+  const { uploads } = await get(`/uploads?collection=${encodeURIComponent(collection)}&limit=${SHOWN}`);
+  const open = uploads.filter(({ state, parent }) => state !== "succeeded" && !parent);
+  $("upload-entries").replaceChildren(...open.map((upload) => row(upload, collection)));
+  $("uploads").hidden = open.length === 0;
+}
+
+function row(upload, collection) {
+  const { id, item, state } = upload;
+  const failed = state === "failed";
+  const text = `${item}: ${failed ? reason(upload) : STATES[state] ?? state}`;
+  const remove = element("button", { type: "button", class: "btn btn-sm btn-outline-danger text-nowrap" }, failed ? "Dismiss" : "Give up");
+  remove.addEventListener("click", async () => {
+    if (!window.confirm(`${failed ? "Forget" : "Give up"} the upload of ${item}? Its files are removed.`)) return;
+    try {
+      await call("DELETE", path("uploads", id));
+      await showUploads(collection);
+    } catch (error) {
+      showMessage(error.message);
+    }
+  });
+  const link = element("a", { class: "btn btn-sm btn-outline-secondary text-nowrap", href: `/upload?upload=${id}` },
+    failed ? "Convert again" : "Follow");
+  return element("li", { class: "list-group-item d-flex flex-wrap flex-md-nowrap align-items-center gap-2", "data-upload": id },
+    element("span", { class: `me-auto text-break ${failed ? "text-danger" : ""}` }, text),
+    ...(followed(upload) ? [link] : []), remove);
+}
+
+/** Whether there is something to see of it: it is on its way, or its files are kept, or those of a
+ * scene of an archive. What a browser was sending goes on where the files are chosen again. */
+function followed(upload) {
+  if (upload.state === "failed") return (mendable(upload) && upload.expires_at) || upload.scenes?.some(mendable);
+  return upload.state !== "receiving";
+}
