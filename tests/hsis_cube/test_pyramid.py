@@ -39,7 +39,7 @@ def shards_by(
         for part, corner in pyramid.tiles_in(window):
             for shard in pyramid.add(block[part], corner):
                 assert shard.key not in found
-                found[shard.key] = shard.take_content()
+                found[shard.key] = b"".join(shard.take_pieces())
     return found
 
 

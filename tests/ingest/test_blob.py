@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hsis.errors import Unavailable
+from hsis.runs import Runs
 from hsis_ingest.formats import blob
 from hsis_ingest.formats.blob import BlobSource
 
@@ -23,9 +24,9 @@ class Store:
         await asyncio.sleep(0)
         return CONTENT[start : start + length]
 
-    async def get_range_into(self, key, start, target):
-        content = await self.get_range(key, start, len(target))
-        target[: len(content)] = content
+    async def get_range_into(self, key, start, runs):
+        content = await self.get_range(key, start, runs.length)
+        runs.put(0, content)
         return len(content)
 
 
@@ -95,11 +96,13 @@ async def test_targets_are_filled_ahead_and_in_order(store):
     source = BlobSource(store, "key", "name", len(CONTENT))
     buffer = bytearray(1020)
     spans = [(offset, 30) for offset in range(0, 1000, 40)] + [(990, 30)]
-    filled = source.fill_ahead((at, memoryview(buffer)[at : at + size]) for at, size in spans)
+    filled = source.fill_ahead(
+        (at, Runs.of(memoryview(buffer)[at : at + size])) for at, size in spans
+    )
     assert await asyncio.to_thread(next, filled) == 30
     assert len(store.asked) <= blob.READS_AHEAD + 1
     assert await asyncio.to_thread(list, filled) == [30] * 24 + [10]
-    assert store.asked == [*spans[:-1], (990, 10)]
+    assert store.asked == spans
     for offset, size in spans[:-1]:
         assert buffer[offset : offset + size] == CONTENT[offset : offset + size]
     assert buffer[990:] == CONTENT[990:] + bytes(20)

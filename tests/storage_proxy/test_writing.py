@@ -13,6 +13,7 @@ from tests.support.platform import storage_settings
 
 from hsis.clients.storage import StorageClient
 from hsis.errors import Unavailable
+from hsis.runs import Runs
 from hsis_embedded.object_store import ObjectStore
 from hsis_storage_proxy.s3 import open_s3
 from hsis_storage_proxy.settings import Settings
@@ -229,10 +230,16 @@ async def test_the_typed_client(proxy: Proxy) -> None:
     assert (told.size, told.etag, told.content_type) == (6 * MIB, stored.etag, "a/c")
     content = await joined(6 * MIB)
     assert await client.get_range("raw/writing/u/client", 1000, 50) == content[1000:1050]
-    target = bytearray(200_000)
-    filled = await client.get_range_into("raw/writing/u/client", 1000, memoryview(target)[:150])
-    assert filled == 150
-    assert target == content[1000:1150] + bytes(199_850)
+    target = bytearray(40)
+    runs = Runs(memoryview(target)[:30], 10, 1_000_000)
+    assert await client.get_range_into("raw/writing/u/client", 7, runs) == 2_000_030
+    expected = b"".join(content[at : at + 10] for at in (7, 1_000_017, 2_000_027))
+    assert target == expected + bytes(10)
+    at_end = Runs.of(memoryview(target))
+    assert await client.get_range_into("raw/writing/u/client", 6 * MIB - 3, at_end) == 3
+    assert target[:3] == content[-3:]
+    again = await client.put("raw/writing/u/client", [content[:MIB], content[MIB:]])
+    assert again.size == 6 * MIB
     assert b"".join([p async for p in client.stream("raw/writing/u/client")]) == content
     await client.delete("raw/writing/u/client")
 

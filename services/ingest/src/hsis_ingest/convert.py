@@ -249,19 +249,19 @@ class Conversion:
     async def _put_shard(self, shard: FinishedShard, size: int) -> None:
         async with self._putters:
             key = self._prefix + shard.key
-            content = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._noted_content, shard, key
+            pieces = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._noted_pieces, shard, key
             )
-            await self._storage.put(key, content)
-            del content
+            await self._storage.put(key, pieces)
+            del pieces
         async with self._room:
             self._waiting_bytes -= size
             self._room.notify_all()
 
-    def _noted_content(self, shard: FinishedShard, key: str) -> bytes:
-        content = shard.take_content()
-        self._checksums.note(key, content)
-        return content
+    def _noted_pieces(self, shard: FinishedShard, key: str) -> list[bytes]:
+        pieces = shard.take_pieces()
+        self._checksums.note(key, pieces)
+        return pieces
 
     async def _write_rest(self, described: Described, statistics: CubeStatistics) -> None:
         """Thumbnail, statistics and at last the documents that make the cube whole."""

@@ -9,6 +9,7 @@ import httpx
 from hsis.clients.base import RETRY_DELAYS_S, RETRY_STATUSES, BaseClient, problem_of
 from hsis.contracts.blobs import Blob, BlobPage, Part, PartsUpload
 from hsis.errors import DomainError
+from hsis.runs import Runs
 
 CHUNK_BYTES = 256 * 1024
 SENT_BYTES = 512 * 1024
@@ -49,21 +50,21 @@ class StorageClient(BaseClient):
         return response.content
 
     async def get_range_into(
-        self, key: str, start: int, target: memoryview, *, token: str | None = None
+        self, key: str, start: int, runs: Runs, *, token: str | None = None
     ) -> int:
-        """The bytes from offset `start` that `target` (of bytes) has room for, put there as they
-        come; how many came (fewer where the blob ends before)."""
-        if not len(target):
+        """The bytes from offset `start` that are to come into `runs`, put there as they come; how
+        many came (fewer where the blob ends before)."""
+        if not runs.length:
             return 0
-        headers = {"Range": f"bytes={start}-{start + len(target) - 1}"}
+        headers = {"Range": f"bytes={start}-{start + runs.length - 1}"}
         for delay_s in (*RETRY_DELAYS_S, None):
             try:
                 async with self._stream("GET", _path(key), token=token, headers=headers) as answer:
                     # A server that does not do ranges sends all of it.
-                    return await _fill(target, answer, 0 if answer.status_code == 206 else start)
+                    return await _fill(runs, answer, 0 if answer.status_code == 206 else start)
             except DomainError as error:
                 problem = problem_of(error)
-                passes = problem.status in RETRY_STATUSES if problem else True
+                passes = problem is None or problem.status in RETRY_STATUSES
                 if delay_s is None or not passes:
                     raise
             await asyncio.sleep(delay_s)
@@ -81,14 +82,22 @@ class StorageClient(BaseClient):
     async def put(
         self,
         key: str,
-        content: bytes | AsyncIterator[bytes],
+        content: bytes | list[bytes] | AsyncIterator[bytes],
         *,
         content_type: str = "application/octet-stream",
         token: str | None = None,
     ) -> Blob:
-        """Store a blob, replacing any before. An iterator is streamed and not retried."""
+        """Store a blob, replacing any before. A list has its bytes in pieces. An iterator is
+        streamed and not retried."""
+        headers = {"Content-Type": content_type}
+        if isinstance(content, list):
+            headers["Content-Length"] = str(sum(map(len, content)))
         response = await self._request(
-            "PUT", _path(key), token=token, content=content, headers={"Content-Type": content_type}
+            "PUT",
+            _path(key),
+            token=token,
+            content=_Joined(content) if isinstance(content, list) else content,
+            headers=headers,
         )
         return Blob.model_validate_json(response.content)
 
@@ -177,16 +186,14 @@ class _Joined:
             yield b"".join(waiting)
 
 
-async def _fill(target: memoryview, answer: httpx.Response, skip: int) -> int:
-    """Put the body, without its first `skip` bytes, into `target`; how many bytes of it came."""
-    filled = 0
-    async for received in answer.aiter_raw():
-        piece = memoryview(received)[skip:]
-        skip = max(0, skip - len(received))
-        piece = piece[: len(target) - filled]
-        target[filled : filled + len(piece)] = piece
-        filled += len(piece)
-    return filled
+async def _fill(runs: Runs, answer: httpx.Response, skip: int) -> int:
+    """Put the body, without its first `skip` bytes, into `runs`; how many bytes of it belong
+    there."""
+    position = -skip
+    async for piece in answer.aiter_raw():
+        runs.put(max(0, position), piece if position >= 0 else piece[-position:])
+        position += len(piece)
+    return max(0, min(position, runs.length))
 
 
 def _path(key: str) -> str:

@@ -38,8 +38,9 @@ class ChecksumRecorder:
         self._prefix = item_prefix(collection, item)
         self._objects: dict[str, ObjectChecksum] = {}
 
-    def note(self, key: str, content: bytes) -> None:
-        """The content of the object of that key, which lies under the item's prefix."""
+    def note(self, key: str, content: bytes | list[bytes]) -> None:
+        """The content of the object of that key, which lies under the item's prefix, or its
+        pieces."""
         self._objects[key.removeprefix(self._prefix)] = checksum_of(content)
 
     def knows(self, key: str) -> bool:
@@ -55,6 +56,10 @@ class ChecksumRecorder:
         return Checksums(objects=dict(sorted(self._objects.items())))
 
 
-def checksum_of(content: bytes) -> ObjectChecksum:
-    """Of the bytes of an object."""
-    return ObjectChecksum(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+def checksum_of(content: bytes | list[bytes]) -> ObjectChecksum:
+    """Of the bytes of an object, or of its pieces."""
+    pieces = content if isinstance(content, list) else [content]
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return ObjectChecksum(size=sum(map(len, pieces)), sha256=digest.hexdigest())

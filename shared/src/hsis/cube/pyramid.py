@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hsis.cube import layout, overview
 from hsis.cube.layout import INNER_CHUNK, CubeInfo, Shape
-from hsis.cube.shard import compress_chunks, join_chunks
+from hsis.cube.shard import compress_chunks, in_pieces
 
 TILE_ROWS, TILE_COLUMNS = INNER_CHUNK[1:]
 Part = tuple[slice, slice, slice]
@@ -36,11 +36,11 @@ class FinishedShard:
         """Bytes of its compressed chunks."""
         return sum(map(len, self.packed.values()))
 
-    def take_content(self) -> bytes:
-        """The bytes of the shard, once: its chunks are given free, as they are in them."""
-        content = join_chunks(self.packed, self.shape)
+    def take_pieces(self) -> list[bytes]:
+        """The bytes of the shard in pieces, once: who takes them has its chunks alone."""
+        pieces = in_pieces(self.packed, self.shape)
         self.packed.clear()
-        return content
+        return pieces
 
 
 @dataclass

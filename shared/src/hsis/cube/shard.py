@@ -65,7 +65,7 @@ def compress_chunks(block: NDArray[Any]) -> dict[Shape, bytes]:
         corner = [i * step for i, step in zip((b, y, x), INNER_CHUNK, strict=True)]
         piece = block[tuple(slice(c, c + s) for c, s in zip(corner, INNER_CHUNK, strict=True))]
         chunk = _chunk_of(piece)
-        if chunk.view(np.uint8).any():  # by bytes: -0.0 is not the fill value
+        if chunk.view(np.uint64).any():  # by bytes: -0.0 is not the fill value
             packed[b, y, x] = bytes(
                 blosc.compress(chunk, b"lz4", COMPRESSION_LEVEL, blosc.BITSHUFFLE, 0, None)
             )
@@ -74,6 +74,11 @@ def compress_chunks(block: NDArray[Any]) -> dict[Shape, bytes]:
 
 def join_chunks(packed: Mapping[Shape, bytes], shard: Shape) -> bytes:
     """The bytes of a shard of compressed inner chunks, given by their place (band, y, x)."""
+    return b"".join(in_pieces(packed, shard))
+
+
+def in_pieces(packed: Mapping[Shape, bytes], shard: Shape) -> list[bytes]:
+    """The same in pieces: its index, then its chunks as they are."""
     index = np.full((*chunk_counts(shard), 2), MISSING, dtype="<u8")
     places = sorted(packed)
     offset = index_bytes(shard)
@@ -82,7 +87,7 @@ def join_chunks(packed: Mapping[Shape, bytes], shard: Shape) -> bytes:
         offset += len(packed[place])
     head = index.tobytes()
     checksum = google_crc32c.value(head).to_bytes(4, "little")
-    return b"".join([head, checksum, *(packed[place] for place in places)])
+    return [head + checksum, *(packed[place] for place in places)]
 
 
 def _shape_of(block: NDArray[Any]) -> Shape:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from cachetools import LRUCache
 
+from hsis.runs import Runs
 from hsis_ingest.formats.source import Span, Target
 
 BLOCK_BYTES = 256 * 1024
@@ -25,8 +26,8 @@ class RangeReader(Protocol):
         """`length` bytes from offset `start`."""
         ...
 
-    async def get_range_into(self, key: str, start: int, target: memoryview) -> int:
-        """The bytes from offset `start` that `target` has room for; how many came."""
+    async def get_range_into(self, key: str, start: int, runs: Runs) -> int:
+        """The bytes from offset `start` that are to come into `runs`; how many came."""
         ...
 
 
@@ -82,7 +83,7 @@ class BlobSource:
 
     def fill_ahead(self, targets: Iterable[Target]) -> Iterator[int]:
         """Fill each target in turn, as `read_ahead`; how many bytes came."""
-        return _in_turn(self._start_into(offset, view) for offset, view in targets)
+        return _in_turn(self._start_into(offset, runs) for offset, runs in targets)
 
     def close(self) -> None:
         """Break off what is being read, so that a thread that waits for it comes back."""
@@ -111,9 +112,8 @@ class BlobSource:
     def _start(self, start: int, length: int) -> Future[bytes]:
         return self._ask(lambda: self._blobs.get_range(self._key, start, length))
 
-    def _start_into(self, start: int, target: memoryview) -> Future[int]:
-        own = target[: self._available(start, len(target))]
-        return self._ask(lambda: self._blobs.get_range_into(self._key, start, own))
+    def _start_into(self, start: int, runs: Runs) -> Future[int]:
+        return self._ask(lambda: self._blobs.get_range_into(self._key, start, runs))
 
     def _ask(self, request: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         with self._lock:

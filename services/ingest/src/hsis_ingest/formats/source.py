@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsis.contracts.uploads import Calibration
 from hsis.cube.layout import ZARR_DTYPES, CubeInfo
+from hsis.runs import Runs
 from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.panels import WhitePanel
 
 Span = tuple[int, int]
 """Offset and length in bytes."""
-Target = tuple[int, memoryview]
-"""An offset, and where the bytes from there belong: as many as fit."""
-T = TypeVar("T")
+Target = tuple[int, Runs]
+"""An offset, and where the bytes from there belong."""
 
 
 Outline = tuple[tuple[float, float], ...]
@@ -139,31 +139,29 @@ def read_all_exactly(source: ByteSource, spans: Sequence[Span]) -> Iterator[byte
         yield _whole(source, span, content)
 
 
-def fill_all_exactly(source: ByteSource, targets: Iterable[tuple[Target, T]]) -> Iterator[T]:
-    """Fill each target in turn, read ahead; what came with it, once it is full. TruncatedFile where
-    the file ends before."""
-    begun: deque[tuple[Target, T]] = deque()
+def fill_all_exactly(source: ByteSource, targets: Iterable[Target]) -> None:
+    """Fill each target, in turn and read ahead; TruncatedFile where the file ends before."""
+    begun: deque[Target] = deque()
 
     def noted() -> Iterator[Target]:
-        for target, mark in targets:
-            begun.append((target, mark))
+        for target in targets:
+            begun.append(target)
             yield target
 
     if isinstance(source, FillingSource):
         filled = source.fill_ahead(noted())
     else:
         filled = (
-            _copied(content, begun[0][0])
-            for content in source.read_ahead((at, len(view)) for at, view in noted())
+            _copied(content, begun[0])
+            for content in source.read_ahead((at, runs.length) for at, runs in noted())
         )
     for received in filled:
-        (offset, view), mark = begun.popleft()
-        _require_whole(source, (offset, len(view)), received)
-        yield mark
+        offset, runs = begun.popleft()
+        _require_whole(source, (offset, runs.length), received)
 
 
 def _copied(content: bytes, target: Target) -> int:
-    target[1][: len(content)] = content
+    target[1].put(0, content)
     return len(content)
 
 

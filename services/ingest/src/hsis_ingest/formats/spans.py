@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from hsis_ingest.formats.source import ByteSource, Span, read_all_exactly, read_exactly
-from hsis_ingest.formats.strided import MAX_GAP_BYTES, MAX_READ_BYTES
+from hsis_ingest.formats.strided import MAX_GAP_BYTES
 
+MAX_READ_BYTES = 2 * 1024 * 1024
 MAX_AHEAD_BYTES = 8 * 1024 * 1024
 """A piece larger than this is fetched when its turn comes, not ahead."""
 

@@ -1,22 +1,22 @@
 """One reader for every raw array in a file: any axis order, type, byte order and offset."""
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from hsis.runs import Runs
 from hsis_ingest.allocation import KeptBuffers
 from hsis_ingest.formats.source import ByteSource, Target, fill_all_exactly
 
 MAX_GAP_BYTES = 512 * 1024
 """Runs up to so far apart are read as one: a range request costs more than the bytes between."""
-MAX_READ_BYTES = 4 * 1024 * 1024
+MAX_READ_BYTES = 8 * 1024 * 1024
+"""Of one request: each costs about as much as 1 MiB does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +91,17 @@ class StridedArray:
         runs = values.reshape(-1, run.count)
         run_bytes, stride = runs[0].nbytes, run.size * values.itemsize
         into = runs.reshape(-1).view(np.uint8).data
-        with_gaps: deque[tuple[_Read, NDArray[Any]]] = deque()
 
-        def targets() -> Iterator[tuple[Target, bool]]:
+        def targets() -> Iterator[Target]:
             for read in self._reads([*outer, rows, run], run_bytes, stride):
-                if read.length > read.runs * run_bytes:
-                    piece = np.empty(read.length, np.uint8)
-                    with_gaps.append((read, piece))
-                    yield (read.start, piece.data), True
+                own = into[read.first * run_bytes :][: read.runs * run_bytes]
+                if len(own) < read.length:
+                    yield read.start, Runs(own, run_bytes, stride - run_bytes)
                     continue
-                own = into[read.first * run_bytes :][: read.length]
                 for at in range(0, read.length, MAX_READ_BYTES):
-                    yield (read.start + at, own[at : at + MAX_READ_BYTES]), False
+                    yield read.start + at, Runs.of(own[at : at + MAX_READ_BYTES])
 
-        for has_gaps in fill_all_exactly(self.source, targets()):
-            if has_gaps:
-                read, piece = with_gaps.popleft()
-                runs[read.first : read.first + read.runs] = as_strided(
-                    piece.view(self.dtype),
-                    (read.runs, run.count),
-                    (stride, values.itemsize),
-                    writeable=False,
-                )
+        fill_all_exactly(self.source, targets())
 
     def _reads(self, windows: list[_Window], run_bytes: int, stride: int) -> Iterator[_Read]:
         """What is read, in the order of the file; runs without a gap between are one read."""
