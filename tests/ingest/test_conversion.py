@@ -209,6 +209,12 @@ async def test_a_hyperion_product_says_where_it_was_looked_from(ingest: Ingest, 
     assert (properties["view:sun_azimuth"], properties["instruments"]) == (260, ["hyperion"])
     assert properties["platform"] == "Earth Observing-1"  # the uploader's word is the last
     assert [url for url in item["stac_extensions"] if "/view/" in url]
+    root = json.loads(
+        await ingest.storage.get(
+            f"cubes/{COLLECTION}/hyperion/cube.zarr/zarr.json", token=ingest.admin_token
+        )
+    )
+    assert root["attributes"]["instrument"] == "hyperion"  # exports have it too
     assert [band["name"] for band in item["assets"]["cube"]["bands"]] == ["B008", "B100"]
 
 

@@ -297,6 +297,16 @@ def test_a_file_is_believed_before_a_template():
     assert found.sources == {"nodata": "template"}
 
 
+def test_what_the_file_gives_the_item_goes_before_the_template():
+    info = CubeInfo((1, 1, 1), np.dtype("u1"))
+    template, of_file = CubeMetadata(sensor="x", platform="y"), {"instruments": ["hyperion"]}
+    found = describe(info, None, CubeMetadata(), template, located=False, properties=of_file)
+    assert (found.acquisition.sensor, found.acquisition.platform) == ("hyperion", "y")
+    said = CubeMetadata(sensor="z")
+    found = describe(info, None, said, template, located=False, properties=of_file)
+    assert found.acquisition.sensor == "z"
+
+
 def test_scales_of_all_bands_or_of_each():
     assert CubeMetadata(scale=["0.5", 2]).scale == [0.5, 2]
     with pytest.raises(ValidationError, match="nan for band 2 of 2; a finite number is right"):

@@ -78,8 +78,8 @@ def describe(
             sources[name] = source
     known = Acquisition(
         acquired_at=values.get("datetime", acquired_at),
-        sensor=values.get("sensor"),
-        platform=values.get("platform"),
+        sensor=values.get("sensor", ", ".join(properties.get("instruments", ())) or None),
+        platform=values.get("platform", properties.get("platform")),
         license=values.get("license"),
         properties=values.get("properties", {}),
     )
