@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsis_ingest.errors import TruncatedFile
-from hsis_ingest.formats.spans import MAX_AHEAD_BYTES, read_spans
-from hsis_ingest.formats.strided import MAX_GAP_BYTES, MAX_READ_BYTES
+from hsis_ingest.formats.spans import MAX_AHEAD_BYTES, MAX_READ_BYTES, read_spans
+from hsis_ingest.formats.strided import MAX_GAP_BYTES
 from tests.ingest.files import MemoryFile
 
 CONTENT = bytes(range(251)) * 40_000  # 10 MB, of a period that no power of two shares
