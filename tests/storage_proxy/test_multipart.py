@@ -78,7 +78,7 @@ async def test_a_blob_replaced_between_two_ranges_breaks_off(
         opened += 1
         if opened == 2:
             replaced += 1
-            await store.put(key, bytes([replaced]) * 2_000_000, "a/b")
+            await store.put(key, [bytes([replaced]) * 2_000_000], "a/b")
         return await opening(store, key, wanted)
 
     monkeypatch.setattr(BlobStore, "open", replaced_before_the_second)

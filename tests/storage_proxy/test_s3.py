@@ -91,7 +91,7 @@ async def test_ranges_are_right_whatever_the_server_answers(
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
         store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
-        await store.put(KEY, CONTENT, "a/b")
+        await store.put(KEY, [CONTENT], "a/b")
         size = len(CONTENT)
         for wanted, expected in (
             (None, CONTENT),
@@ -117,7 +117,7 @@ async def test_every_read_of_a_blob_is_one_request_to_the_same_url(
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
         store = BlobStore(client, fresh_bucket(), tags=MadeTags())
         await store.make_bucket()
-        await store.put(KEY, CONTENT, "a/b")
+        await store.put(KEY, [CONTENT], "a/b")
         app.state.asked.clear()
         await slice_of(store, WantedRange(0, 9))
         await slice_of(store, WantedRange(70_000, 70_999))
@@ -138,7 +138,7 @@ async def test_a_small_read_that_comes_again_asks_nothing(
     async with open_s3(settings_for(object_store, "unused", **more)) as client:
         store = BlobStore(client, fresh_bucket(), HotReads(64 << 20, 60.0), MadeTags())
         await store.make_bucket()
-        await store.put(KEY, CONTENT, "a/b")
+        await store.put(KEY, [CONTENT], "a/b")
         app.state.asked.clear()
         for start, length, asked in ((0, 4096, 1), (PIECE_BYTES, PIECE_BYTES + 1, 3)):
             for _ in range(2):
@@ -178,7 +178,7 @@ async def test_a_bucket_is_made_once(object_store: ObjectStore) -> None:
         with pytest.raises(Unavailable, match="no bucket"):
             await store.ping()
         await store.make_bucket()
-        await store.put(KEY, b"kept", "a/b")
+        await store.put(KEY, [b"kept"], "a/b")
         await store.make_bucket()
         await store.ping()
         assert (await store.head(KEY)).size == 4

@@ -75,17 +75,17 @@ async def test_made_tags_hold_when_the_store_is_started_anew(tmp_path: Path) -> 
             await supervisor.start(Program("rclone", server.command(), server.environment(), ready))
             async with blobs(server, bucket, MadeTags()) as store:
                 if not found:
-                    told = [(await store.put(KEY, b"abc", "a/b")).etag]
+                    told = [(await store.put(KEY, [b"abc"], "a/b")).etag]
                     upload = await store.begin_parts("raw/c/u/f", "a/b")
                     etags = [
-                        await store.put_part("raw/c/u/f", upload, number, content)
+                        await store.put_part("raw/c/u/f", upload, number, [content])
                         for number, content in enumerate(parts, start=1)
                     ]
                     await store.complete_parts("raw/c/u/f", upload, etags)
                     told.append((await store.head("raw/c/u/f")).etag)
                     found.append(told)
-                    assert (await store.put(KEY, b"abd", "a/b")).etag != told[0]
-                    told[0] = (await store.put(KEY, b"abe", "a/b")).etag
+                    assert (await store.put(KEY, [b"abd"], "a/b")).etag != told[0]
+                    told[0] = (await store.put(KEY, [b"abe"], "a/b")).etag
                 opened = await store.open(KEY)
                 assert await opened.whole() == b"abe"
                 listed = {blob.key: blob for blob in (await store.page("", None, 10)).blobs}
@@ -127,7 +127,7 @@ async def test_a_store_keeps_its_own_tags(
     async with blobs(object_store, fresh_bucket(), KeptTags(), s3_endpoint_url=url) as store:
         for text in (b"abc", b"abd"):
             expected = f'"{hashlib.md5(text).hexdigest()}"'
-            assert (await store.put(KEY, text, "a/b")).etag == expected
+            assert (await store.put(KEY, [text], "a/b")).etag == expected
             assert (await store.head(KEY)).etag == expected
             opened = await store.open(KEY)
             assert opened.blob.etag == expected

@@ -5,6 +5,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -57,10 +58,15 @@ class BodyDigests:
                 return claim.expected.hex()
         return None
 
-    async def update(self, content: bytes) -> None:
+    async def update(self, pieces: Sequence[bytes]) -> None:
         """Take the body's next bytes."""
+
+        def take(digest: Any) -> None:
+            for piece in pieces:
+                digest.update(piece)
+
         for digest in self._found.values():
-            await asyncio.to_thread(digest.update, content)
+            await asyncio.to_thread(take, digest)
 
     def require(self) -> None:
         """DigestMismatch unless all bytes that were taken have the digests claimed."""

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hsis.errors import Conflict, NotFound, Unavailable
 from hsis_storage_proxy.presigned import PresignedReads, open_connections
 from hsis_storage_proxy.settings import Settings
-from hsis_storage_proxy.streamed import StreamedParts
+from hsis_storage_proxy.streamed import StreamedWrites
 
 CONNECT_TIMEOUT_S = 5.0
 ATTEMPTS = 3
@@ -27,12 +27,12 @@ _TRANSPORT_ERRORS = (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class S3:
-    """An S3 server: botocore's client for every operation, quicker ways for reads and parts, and a
+    """An S3 server: botocore's client for every operation, quicker ways for reads and bodies, and a
     client that only signs addresses that the server has for others, where it has any."""
 
     api: Any
     reads: PresignedReads
-    parts: StreamedParts
+    writes: StreamedWrites
     outward: Any | None
 
 
@@ -76,8 +76,8 @@ async def open_s3(settings: Settings) -> AsyncIterator[S3]:
         outward = None
         if settings.redirect_reads and settings.s3_public_endpoint_url is not None:
             outward = await stack.enter_async_context(client(settings.s3_public_endpoint_url))
-        parts = StreamedParts(api, http, settings.s3_timeout_s)
-        yield S3(api, PresignedReads(api, http), parts, outward)
+        writes = StreamedWrites(api, http, settings.s3_timeout_s)
+        yield S3(api, PresignedReads(api, http), writes, outward)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Blobs in the bucket: single requests to S3 and what they mean."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
@@ -36,7 +36,7 @@ class BlobStore:
     ) -> None:
         self._client = s3.api
         self._reads = s3.reads
-        self._parts = s3.parts
+        self._writes = s3.writes
         self._outward = s3.outward
         self._bucket = bucket
         self._hot = HotReads(0, 0) if hot is None else hot
@@ -150,20 +150,28 @@ class BlobStore:
         return url
 
     async def put(
-        self, key: str, content: bytes, content_type: str, sha256: str | None = None
+        self,
+        key: str,
+        content: Sequence[bytes],
+        content_type: str,
+        sha256: str | None = None,
     ) -> Blob:
-        """Store a blob in one request, replacing any before. `sha256` is kept with it."""
+        """Store a blob, given in pieces, in one request, replacing any before. `sha256` is kept
+        with it."""
         metadata = metadata_of(sha256) | self._tags.metadata(key)
+        params = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ContentType": content_type,
+            "Metadata": metadata,
+        }
         with self._changed(key):
-            answer = await self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=content,
-                ContentType=content_type,
-                Metadata=metadata,
-            )
-        told = {"ETag": answer.get("ETag", ""), "ContentType": content_type, "Metadata": metadata}
-        return blob_of(key, told, len(content), self._tags)
+            etag = await self._writes.put_object(params, content)
+            if etag is None:
+                answer = await self._client.put_object(**params, Body=b"".join(content))
+                etag = answer.get("ETag", "")
+        told = {"ETag": etag, "ContentType": content_type, "Metadata": metadata}
+        return blob_of(key, told, sum(map(len, content)), self._tags)
 
     async def require_place(self, key: str) -> None:
         """Conflict where an object's key is a folder of this one, or this key is a folder.
@@ -257,17 +265,19 @@ class BlobStore:
             )
         return str(answer["UploadId"])
 
-    async def put_part(self, key: str, upload: str, number: int, content: bytes) -> str:
-        """Send part `number`, from 1, in ascending order; its entity tag.
+    async def put_part(self, key: str, upload: str, number: int, content: Sequence[bytes]) -> str:
+        """Send part `number`, from 1, in ascending order, given in pieces; its entity tag.
 
         NotFound where the upload is gone; Conflict where the part is there with other bytes and
         the store cannot replace it.
         """
+        place = {"Bucket": self._bucket, "Key": key, "UploadId": upload, "PartNumber": number}
         with translated(key), parts_translated(key):
-            answer = await self._client.upload_part(
-                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=content
-            )
-        return str(answer["ETag"])
+            etag = await self._writes.put_part(place, content)
+            if not etag:
+                answer = await self._client.upload_part(**place, Body=b"".join(content))
+                etag = str(answer["ETag"])
+        return etag
 
     async def stream_part(
         self, key: str, upload: str, number: int, pieces: AsyncIterator[bytes], length: int
@@ -276,7 +286,7 @@ class BlobStore:
         nothing was stored."""
         place = {"Bucket": self._bucket, "Key": key, "UploadId": upload, "PartNumber": number}
         with translated(key), parts_translated(key):
-            return await self._parts.put(place, pieces, length)
+            return await self._writes.stream_part(place, pieces, length)
 
     async def complete_parts(self, key: str, upload: str, etags: list[str]) -> None:
         """Make the blob of the parts; only now is it visible. NotFound where the upload is gone,

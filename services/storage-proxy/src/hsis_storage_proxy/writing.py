@@ -15,27 +15,59 @@ from hsis_storage_proxy.store import BlobStore
 logger = logging.getLogger(__name__)
 
 
+SMALL_BYTES = 64 * 1024
+"""Pieces of fewer bytes are joined, lest they take more memory than what is in them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Consecutive bytes of a stream, and whether they are its last."""
+    """Consecutive bytes of a stream, in pieces, and whether they are its last."""
 
-    content: bytes
+    pieces: list[bytes]
     last: bool
 
 
 async def in_parts(pieces: AsyncIterator[bytes], part_bytes: int) -> AsyncGenerator[Part]:
     """The stream cut into parts of `part_bytes`, the last one shorter or equal, at least one."""
-    buffer = bytearray()
-    async for piece in pieces:
-        buffer += piece
-        while len(buffer) > part_bytes:
-            content = bytes(memoryview(buffer)[:part_bytes])
-            del buffer[:part_bytes]
-            yield Part(content, last=False)
-            del content
-    content = bytes(buffer)
-    buffer.clear()  # else the bytes would be held twice while they are stored
-    yield Part(content, last=True)
+    held = _Held()
+    async for received in pieces:
+        piece = received
+        while held.size + len(piece) > part_bytes:
+            room = part_bytes - held.size
+            held.add(piece[:room])
+            piece = piece[room:]
+            yield Part(held.taken(), last=False)
+        held.add(piece)
+    yield Part(held.taken(), last=True)
+
+
+class _Held:
+    """The bytes of a part so far."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._small = bytearray()
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self._small or len(piece) < SMALL_BYTES:
+            self._small += piece
+            if len(self._small) >= SMALL_BYTES:
+                self._join()
+        else:
+            self._pieces.append(piece)
+
+    def taken(self) -> list[bytes]:
+        """All of it, which is not held here any more."""
+        self._join()
+        pieces, self._pieces, self.size = self._pieces, [], 0
+        return pieces
+
+    def _join(self) -> None:
+        if self._small:
+            self._pieces.append(bytes(self._small))
+            self._small.clear()
 
 
 async def at_most(pieces: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
@@ -72,15 +104,15 @@ async def write(
             while True:
                 async with place():
                     part = await anext(parts)
-                    await digests.update(part.content)
+                    await digests.update(part.pieces)
                     if part.last:
                         digests.require()
                     if part.last and upload is None:
                         async with change():
-                            return await store.put(key, part.content, content_type, digests.sha256)
+                            return await store.put(key, part.pieces, content_type, digests.sha256)
                     if upload is None:
                         upload = await store.begin_parts(key, content_type, digests.sha256)
-                    etags.append(await store.put_part(key, upload, len(etags) + 1, part.content))
+                    etags.append(await store.put_part(key, upload, len(etags) + 1, part.pieces))
                     last = part.last
                     del part  # else it would be held beside the next one
                 if last:
