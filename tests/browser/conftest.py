@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Error, Page, async_playwright
+
+from tests.support.embedded import Embedded
 
 FLAGS = [
     "--no-sandbox",
@@ -36,21 +38,41 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@asynccontextmanager
-async def new_page(browser: Browser) -> AsyncIterator[Page]:
-    """A page with no session; AssertionError at its end where a script of it failed."""
+@pytest.fixture(scope="session")
+async def window(browser: Browser) -> AsyncIterator[Page]:
+    """The page that all tests use, one after the other: each new one takes processes of its own
+    and runs every script for the first time, which took three times as long as the tests."""
     context = await browser.new_context(viewport={"width": 1280, "height": 1000})
     opened = await context.new_page()
     opened.set_default_timeout(TIMEOUT_MS)
-    errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
     await context.close()
+
+
+@asynccontextmanager
+async def as_new(window: Page, origin: str) -> AsyncIterator[Page]:
+    """The page with no session and nothing kept from before; AssertionError at its end where a
+    script of it failed."""
+    errors: list[str] = []
+
+    def note(error: Error) -> None:
+        errors.append(str(error))
+
+    await window.context.clear_cookies()
+    devtools = await window.context.new_cdp_session(window)
+    kept = {"origin": origin, "storageTypes": "all"}
+    await devtools.send("Storage.clearDataForOrigin", kept)
+    await devtools.detach()
+    window.on("pageerror", note)
+    yield window
+    await window.unroute_all()
+    await window.goto("about:blank")
+    window.remove_listener("pageerror", note)
     assert errors == []
 
 
 @pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page of the test's own, with no session."""
-    async with new_page(browser) as opened:
+async def page(window: Page, embedded: Embedded) -> AsyncIterator[Page]:
+    """The page of a test, with no session."""
+    async with as_new(window, embedded.url) as opened:
         yield opened

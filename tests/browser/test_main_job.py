@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Page, Route, expect
 
-from tests.browser.conftest import new_page
+from tests.browser.conftest import as_new
 from tests.support.embedded import Embedded
 
 BANDS, ROWS, COLUMNS = 30, 60, 80
@@ -280,9 +280,9 @@ async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, pa
 
 
 @pytest.fixture(scope="module")
-async def described(embedded: Embedded, browser: Browser) -> AsyncIterator[Page]:
+async def described(embedded: Embedded, window: Page) -> AsyncIterator[Page]:
     """The page of the interfaces: what draws them is large, and is loaded once."""
-    async with new_page(browser) as page:
+    async with as_new(window, embedded.url) as page:
         await page.goto(embedded.url + "/docs")
         yield page
 
