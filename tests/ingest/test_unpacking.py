@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from hsis.contracts.uploads import UploadState
+from hsis.contracts.uploads import UploadRequest, UploadState
 from hsis.errors import Conflict
 from hsis_ingest.unpacking import Unpacking
 from tests.ingest.conftest import Ingest
@@ -115,6 +115,26 @@ async def test_what_may_not_be_unpacked_leaves_nothing(ingest: Ingest, content: 
             await asyncio.sleep(0.05)
     listed = await ingest.client.uploads(COLLECTION, token=ingest.admin_token)
     assert not [one for one in listed if one.parent == upload.id]
+
+
+async def test_what_is_no_item_is_listed_behind_many_that_are(ingest: Ingest):
+    token = ingest.admin_token
+    files = {"a.npy": npy(911), "b.npy": npy(912)[:-9]}
+    partly = await ingest.ended(await ingest.send("partly", {"partly.zip": zipped(files)}))
+    assert partly.state is UploadState.FAILED
+    files["b.npy"] = npy(912)
+    await ingest.ended(await ingest.send("partly", {"whole.zip": zipped(files)}, id="whole"))
+    waiting = await ingest.client.create(
+        UploadRequest(collection="partly", files=[{"name": "c.npy"}]), token=token
+    )
+    await ingest.ended(await ingest.send("partly", {"d.npy": npy(913)}))
+    listed = await ingest.http.get(
+        f"{ingest.url}/uploads?collection=partly&without_item=true&limit=2",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    told = [(each["id"], each["state"]) for each in listed.json()["uploads"]]
+    assert told == [(waiting.id, "receiving"), (partly.id, "failed")]
+    assert len(await ingest.client.uploads("partly", token=token)) == 8
 
 
 async def test_an_archive_needs_room_for_what_is_in_it(ingest: Ingest):

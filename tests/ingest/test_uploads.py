@@ -50,6 +50,22 @@ async def test_an_upload_makes_its_collection_private(ingest: Ingest):
     assert [entry["id"] for entry in listed.json()["uploads"]] == [upload.id]
 
 
+async def test_what_was_asked_for_is_told_to_editors_alone(ingest: Ingest):
+    said = {"place": [8.4, 49.0], "properties": {"lab:site": "a nest"}}
+    token = ingest.admin_token
+    upload = await ingest.client.create(request_of("seen", metadata=said), token=token)
+    headers = {"Authorization": f"Bearer {token}"}
+    await ingest.http.put(
+        f"{ingest.catalog_url}/auth/collections/seen/public", json={"public": True}, headers=headers
+    )
+    told = await ingest.http.get(f"{ingest.url}/uploads/{upload.id}", headers=headers)
+    assert told.json()["metadata"]["properties"] == {"lab:site": "a nest"}
+    seen = await ingest.http.get(f"{ingest.url}/uploads/{upload.id}")
+    assert (seen.status_code, seen.json()["item"]) == (200, "a")
+    assert "a nest" not in seen.text
+    assert seen.json()["metadata"] is None
+
+
 async def test_the_first_uploads_of_a_collection_may_come_at_once(ingest: Ingest):
     uploads = await asyncio.gather(
         *(

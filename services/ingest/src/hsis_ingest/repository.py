@@ -1,6 +1,7 @@
 """All SQL of uploads and their files. Times are the database's own."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -96,13 +97,20 @@ async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> U
     return (await with_files(db, [row]))[0]
 
 
-async def newest(db: asyncpg.Connection, collection: str, limit: int) -> list[UploadRow]:
-    """A collection's uploads, the newest first."""
+async def newest(
+    db: asyncpg.Connection, collection: str, limit: int, *, without_item: bool = False
+) -> list[UploadRow]:
+    """A collection's uploads, the newest first; or those of them that are no item, or not of all
+    of their scenes, which do not count for themselves."""
     rows = await db.fetch(
-        "SELECT * FROM uploads WHERE collection = $1 AND NOT discarded"
+        "SELECT * FROM uploads u WHERE collection = $1 AND NOT discarded"
+        " AND (NOT $3 OR parent IS NULL AND (state <> 'succeeded' OR unpacked AND EXISTS ("
+        "  SELECT 1 FROM uploads s"
+        "  WHERE s.parent = u.id AND NOT s.discarded AND s.state <> 'succeeded')))"
         " ORDER BY created_at DESC, id LIMIT $2",
         collection,
         limit,
+        without_item,
     )
     return await with_files(db, rows)
 
@@ -278,11 +286,13 @@ async def with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> 
         " WHERE parent = ANY($1::uuid[]) AND NOT discarded ORDER BY created_at, item",
         [row["id"] for row in rows if row["unpacked"]],
     )
-    return [
-        upload_of(
-            row,
-            [file for file in found if file["upload"] == row["id"]],
-            [scene for scene in scenes if scene["parent"] == row["id"]],
-        )
-        for row in rows
-    ]
+    files_of, scenes_of = _by(found, "upload"), _by(scenes, "parent")
+    return [upload_of(row, files_of[row["id"]], scenes_of[row["id"]]) for row in rows]
+
+
+def _by(rows: Sequence[asyncpg.Record], column: str) -> dict[UUID, list[asyncpg.Record]]:
+    """The rows by a column, in their order; none for any other value."""
+    found = defaultdict[UUID, list[asyncpg.Record]](list)
+    for row in rows:
+        found[row[column]].append(row)
+    return found

@@ -45,18 +45,19 @@ async def list_uploads(
     caller: OptionalCaller,
     collection: ResourceId,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    without_item: Annotated[bool, Query(description="Only those that are no item yet")] = False,
 ) -> UploadList:
     """A collection's uploads, the newest first."""
     await state.access.require(caller, collection, Role.VIEWER)
     async with transaction(state.pool) as db:
-        rows = await repository.newest(db, collection, limit)
+        rows = await repository.newest(db, collection, limit, without_item=without_item)
     return UploadList(uploads=[row.told() for row in rows])
 
 
 @router.get("/{upload}")
 async def get_upload(state: AppState, caller: OptionalCaller, upload: UUID) -> Upload:
-    """Where an upload and its conversion stand, and what was asked for."""
-    return (await uploads.visible(state, caller, upload, Role.VIEWER)).told_with_asked()
+    """Where an upload and its conversion stand; to editors also what was asked for."""
+    return await uploads.told(state, caller, upload)
 
 
 @router.put("/{upload}/{filename}")

@@ -120,7 +120,7 @@ class UploadRow:
         return min(1.0, here / total) if total and len(known) == len(self.files) else 0.0
 
     def told_with_asked(self) -> Upload:
-        """What its users see of it alone: with what was asked for, which may be long."""
+        """What its editors see of it alone: with what was asked for, which may be long."""
         asked = {
             "metadata": self.metadata,
             "calibration": self.calibration,

@@ -13,7 +13,15 @@ from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.ids import id_from_filename
 from hsis.contracts.uploads import RetryRequest, Upload, UploadRequest, UploadState
-from hsis.errors import Conflict, DomainError, InvalidInput, NotFound, TooLarge, Unauthenticated
+from hsis.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
 from hsis.service.postgres import transaction
 from hsis_ingest import fetch_queue, quotas, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
@@ -110,6 +118,17 @@ async def visible(state: State, caller: Caller | None, upload: UUID, role: Role)
     except Unauthenticated:
         raise Unauthenticated("A token is needed to see this upload.") from None
     return found
+
+
+async def told(state: State, caller: Caller | None, upload: UUID) -> Upload:
+    """What the caller may see of an upload: who may write there also what was asked for, which may
+    have been corrected meanwhile."""
+    found = await visible(state, caller, upload, Role.VIEWER)
+    try:
+        await state.access.require(caller, found.collection, Role.EDITOR)
+    except (Forbidden, Unauthenticated):
+        return found.told()
+    return found.told_with_asked()
 
 
 async def receive(

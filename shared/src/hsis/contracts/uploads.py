@@ -250,7 +250,8 @@ class Upload(BaseModel):
         description="When an unfinished upload is given up, or a failed one's files are removed",
     )
     metadata: CubeMetadata | None = Field(
-        default=None, description="What was said of the cube; told of one upload, not in lists"
+        default=None,
+        description="What was said of the cube; told to editors, of one upload, not in lists",
     )
     calibration: Calibration | None = Field(default=None, description="As `metadata`")
     white_reflectance: float | str | None = Field(default=None, description="As `metadata`")

@@ -127,9 +127,12 @@ function showChosen() {
 
 /** Show an upload that was begun elsewhere, or before the page was left, as the address names it. */
 async function followNamed(id) {
+  reset(); // what goes wrong is told there
   const upload = await get(path("uploads", id));
   $("collection").value = upload.collection;
-  reset();
+  for (const scene of (upload.scenes ?? []).filter(mendable)) { // which may have been tried again
+    askedOf.set(scene.id, askedWith(await get(path("uploads", scene.id))));
+  }
   await follow(id, askedWith(upload));
 }
 

@@ -16,10 +16,9 @@ const SHOWN = 50;
 
 /** Show those of a collection; nothing where all are items. */
 export async function showUploads(collection) {
-  const { uploads } = await get(`/uploads?collection=${encodeURIComponent(collection)}&limit=${SHOWN}`);
-  const open = uploads.filter(({ state, parent }) => state !== "succeeded" && !parent);
-  $("upload-entries").replaceChildren(...open.map((upload) => row(upload, collection)));
-  $("uploads").hidden = open.length === 0;
+  const { uploads } = await get(`/uploads?collection=${encodeURIComponent(collection)}&without_item=true&limit=${SHOWN}`);
+  $("upload-entries").replaceChildren(...uploads.map((upload) => row(upload, collection)));
+  $("uploads").hidden = uploads.length === 0;
 }
 
 function row(upload, collection) {
