@@ -394,6 +394,7 @@ def test_hyperion_of_one_image_of_all_bands(tmp_path):
     ("changes", "error", "message"),
     [
         ({"SCALING_FACTOR_VNIR": "0"}, HeaderMismatch, "SCALING_FACTOR_VNIR = '0'; .* above 0"),
+        ({"SCALING_FACTOR_SWIR": "5e-324"}, HeaderMismatch, "SCALING_FACTOR_SWIR = '5e-324'"),
         ({"SUN_ELEVATION": "high"}, HeaderMismatch, "'high'; a number from -90 to 90"),
         ({"BAND70_FILE_NAME": '"infrared.tif"'}, UnsupportedFormat, "both band 70"),
     ],
@@ -401,6 +402,16 @@ def test_hyperion_of_one_image_of_all_bands(tmp_path):
 def test_hyperion_metadata_that_cannot_be(hyperion_files, changes, error, message):
     with pytest.raises(error, match=message):
         opened([*hyperion_files[0], hyperion_metadata(**changes)])
+
+
+@pytest.mark.parametrize("level", ["L1\0T", "L" * 400, "<b>L1T</b>"])
+def test_a_level_that_is_none_is_not_said(hyperion_files, level):
+    """Postgres holds no NUL, and no page shows so long a text."""
+    metadata = hyperion_metadata(PRODUCT_TYPE=f'"{level}"', SUN_AZIMUTH="213.5")
+    source = opened([*hyperion_files[0], metadata])
+    assert source.format_name == "Hyperion"
+    assert "processing:level" not in source.properties
+    assert source.properties["view:sun_azimuth"] == 213.5
 
 
 def test_hyperion_products_that_are_not_one(hyperion_files):

@@ -279,6 +279,7 @@ def test_damaged_chunks(tmp_path, settings, content, error, message):
         ({"chunk_grid": {"name": "rectilinear"}}, UnsupportedFormat, "'rectilinear'"),
         ({"chunk_key_encoding": {"name": "fan"}}, UnsupportedFormat, "'fan'"),
         ({"attributes": {"scale_factor": 0}}, HeaderMismatch, "scale_factor = 0"),
+        ({"attributes": {"scale_factor": 10**400}}, HeaderMismatch, "a number is right"),
         ({"attributes": {"scale_factor": [1, 2]}}, HeaderMismatch, "2 numbers; .* the 11 bands"),
         ({"attributes": {"add_offset": [0] * 10 + ["x"]}}, HeaderMismatch, "list of one a band"),
         ({"attributes": {"scale": [1, 2]}}, HeaderMismatch, "a number is right"),

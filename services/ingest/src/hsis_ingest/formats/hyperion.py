@@ -4,7 +4,7 @@ Layout: USGS, "EO-1 Hyperion README" (January 2013) and EO1-DFCB-0003, "Hyperion
 Output Files Data Format Control Book"; checked against the readers of ACOLITE, pygaarst and ARCSI.
 Radiance in W m-2 sr-1 µm-1 is the value divided by SCALING_FACTOR_VNIR or SCALING_FACTOR_SWIR,
 START_TIME is `YYYY DDD HH:MM:SS`, SENSOR_LOOK_ANGLE is from nadir, positive to the east, and
-SUN_AZIMUTH from -180 to 180.
+SUN_AZIMUTH from -180 to 180, or from 0 as others count it.
 """
 
 import dataclasses
@@ -32,6 +32,7 @@ UNIT = "W m-2 sr-1 um-1"
 STORED_DTYPE = np.dtype(np.int16)
 """Of the product's images; values of another type were computed, and have no factor any more."""
 BACKGROUND = 0.0
+LEVEL = re.compile(r"[A-Za-z0-9]{1,16}")
 
 
 class HyperionSource:
@@ -47,7 +48,9 @@ class HyperionSource:
         options: ReadOptions,
     ) -> None:
         self._name, self._said = name, said
-        self.format_name = f"Hyperion {said.get('PRODUCT_TYPE', '')}".strip()
+        level = said.get("PRODUCT_TYPE", "")  # any text may stand there
+        self._level = level if LEVEL.fullmatch(level) else ""
+        self.format_name = f"Hyperion {self._level}".strip()
         self.properties = self._properties()
         by_band = _by_band(name, said, images)
         self._image = _opened(name, by_band, images, options)
@@ -92,9 +95,9 @@ class HyperionSource:
 
     def _properties(self) -> dict[str, Any]:
         found: dict[str, Any] = {"platform": "eo-1", "instruments": ["hyperion"]}
-        if self._said.get("PRODUCT_TYPE"):
-            found["processing:level"] = self._said["PRODUCT_TYPE"]
-        azimuth, elevation = self._number("SUN_AZIMUTH", 180), self._number("SUN_ELEVATION", 90)
+        if self._level:
+            found["processing:level"] = self._level
+        azimuth, elevation = self._number("SUN_AZIMUTH", 360), self._number("SUN_ELEVATION", 90)
         look = self._number("SENSOR_LOOK_ANGLE", 90)
         if azimuth is not None:
             found["view:sun_azimuth"] = azimuth % 360
@@ -114,7 +117,7 @@ class HyperionSource:
             value = float(text)
         except ValueError:
             value = math.nan
-        fits = value > 0 if most is None else abs(value) <= most
+        fits = value > 0 and 1 / value < math.inf if most is None else abs(value) <= most
         if not (math.isfinite(value) and fits):
             right = "a number above 0" if most is None else f"a number from {-most} to {most}"
             raise HeaderMismatch(f"{self._name}: {field} = {text[:40]!r}; {right} is right.")

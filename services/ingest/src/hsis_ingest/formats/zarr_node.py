@@ -199,7 +199,10 @@ def number(value: Any) -> float | None:
         except (binascii.Error, ValueError):
             return None
         return float(struct.unpack("<d", content)[0]) if len(content) == 8 else None
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:  # JSON's integers have no end
+        return None
 
 
 def _coding(
