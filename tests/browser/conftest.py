@@ -42,7 +42,9 @@ async def browser() -> AsyncIterator[Browser]:
 async def window(browser: Browser) -> AsyncIterator[Page]:
     """The page that all tests use, one after the other: each new one takes processes of its own
     and runs every script for the first time, which took three times as long as the tests."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 1000})
+    context = await browser.new_context(
+        viewport={"width": 1280, "height": 1000}, reduced_motion="reduce"
+    )
     opened = await context.new_page()
     opened.set_default_timeout(TIMEOUT_MS)
     yield opened
