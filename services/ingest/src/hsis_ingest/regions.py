@@ -1,7 +1,7 @@
 """Cutting a cube into windows that fit into memory and are read in long pieces of the file."""
 
 import math
-from itertools import product
+from itertools import pairwise, product
 
 from hsis.cube.layout import INNER_CHUNK, Shape, shard_shape
 
@@ -35,11 +35,7 @@ def plan(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[Window]
     The groups of some bands follow each other along a Z, so that those which share a pixel of an
     overview are near.
     """
-    group = region_shape(shape, itemsize, axes, max_bytes)
-    edges = [
-        _edges(size, step, max_bytes // (math.prod(group) // step * itemsize))
-        for size, step in zip(shape, group, strict=True)
-    ]
+    edges = group_edges(shape, itemsize, axes, max_bytes)
     counts = [len(along) - 1 for along in edges]
     places = sorted(product(*map(range, counts)), key=lambda at: (at[0], _along_z(at[1], at[2])))
     cut = "byx".index(axes[0])
@@ -53,6 +49,19 @@ def plan(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[Window]
             parts[cut] = slice(start, min(start + thickness, whole[cut].stop))
             windows.append((parts[0], parts[1], parts[2]))
     return windows
+
+
+def group_edges(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[list[int]]:
+    """Where the groups of shards begin along (band, y, x), and the ends; as `region_shape` has them
+    but for thin rests, along the file's fast axes first. No group has more than `max_bytes`, or one
+    shard."""
+    group = region_shape(shape, itemsize, axes, max_bytes)
+    edges, largest = [[0]] * 3, list(group)
+    for axis in map("byx".index, reversed(axes)):
+        others = math.prod(largest) // largest[axis]
+        edges[axis] = _edges(shape[axis], group[axis], max_bytes // (others * itemsize))
+        largest[axis] = max(stop - start for start, stop in pairwise(edges[axis]))
+    return edges
 
 
 def _edges(size: int, step: int, most: int) -> list[int]:
