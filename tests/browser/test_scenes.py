@@ -40,10 +40,19 @@ async def test_each_scene_of_an_archive_becomes_an_item(
     embedded: Embedded, page: Page, tmp_path: Path
 ) -> None:
     write_scenes(tmp_path / "scenes", "one.npy", "two.npy")
+    (tmp_path / "scenes" / "bad.npy").write_bytes(b"no array")
     archive = shutil.make_archive(str(tmp_path / "both"), "zip", tmp_path / "scenes")
     await log_in(page, embedded, "/upload")
     await page.get_by_label("Files of one cube").set_input_files(archive)
     await page.get_by_label("Collection").fill("browser-archive")
     await page.get_by_role("button", name="Upload", exact=True).click()
+    await expect(page.locator("#scenes li").filter(has_text="bad: bad.npy")).to_have_count(1)
     await page.get_by_role("link", name="one").click()
     await page.wait_for_url("**/items/browser-archive/one")
+    # What has failed of it can be forgotten, though the others are items.
+    await page.goto(f"{embedded.url}/collections/browser-archive")
+    failed = page.locator("#upload-entries li").filter(has_text="bad")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await failed.get_by_role("button", name="Dismiss").click()
+    await expect(failed).to_have_count(0)
+    await expect(page.locator("#items")).to_contain_text("two")

@@ -135,6 +135,9 @@ async def test_what_is_no_item_is_listed_behind_many_that_are(ingest: Ingest):
     told = [(each["id"], each["state"]) for each in listed.json()["uploads"]]
     assert told == [(waiting.id, "receiving"), (partly.id, "failed")]
     assert len(await ingest.client.uploads("partly", token=token)) == 8
+    [bad] = [scene for scene in partly.scenes if scene.state is UploadState.FAILED]
+    await ingest.client.delete(bad.id, token=token)
+    assert (await ingest.client.upload(partly.id, token=token)).state is UploadState.SUCCEEDED
 
 
 async def test_an_archive_needs_room_for_what_is_in_it(ingest: Ingest):
