@@ -34,7 +34,7 @@ from tests.support.servers import served
 KEPT = {"HSIS_CHROMIUM", "HSIS_TEST_DATA", "HSIS_ENGINE_DIR", "HSIS_STAND_INS"}
 NOTHING_TO_LOSE = (
     "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal",
-    "max_wal_senders=0", "autovacuum=off", "jit=off",
+    "max_wal_senders=0", "autovacuum=off", "jit=off", "scram_iterations=1",
 )  # fmt: skip
 """What a cluster need not do that ends with the tests."""
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]

@@ -9,11 +9,15 @@ SHARING = (
     "tests/hsis_cli/test_metadata.py",
 )
 """Modules that use the session's one embedded installation."""
+COMPUTING = "tests/inference/"
+"""Modules that need torch, which takes a second to import."""
 
 
 class SharedInstallation(LoadScopeScheduling):
     """A module stays in one process; all modules that use the installation stay in the same one,
-    so that it is started once."""
+    so that it is started once, and so do those that use torch."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "embedded" if nodeid.startswith(SHARING) else nodeid.split("::", 1)[0]
+        if nodeid.startswith(SHARING):
+            return "embedded"
+        return COMPUTING if nodeid.startswith(COMPUTING) else nodeid.split("::", 1)[0]
