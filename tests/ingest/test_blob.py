@@ -25,6 +25,7 @@ class Store:
         return CONTENT[start : start + length]
 
     async def get_range_into(self, key, start, runs):
+        assert start < len(CONTENT) or not runs.length
         content = await self.get_range(key, start, runs.length)
         runs.put(0, content)
         return len(content)
@@ -106,6 +107,8 @@ async def test_targets_are_filled_ahead_and_in_order(store):
     for offset, size in spans[:-1]:
         assert buffer[offset : offset + size] == CONTENT[offset : offset + size]
     assert buffer[990:] == CONTENT[990:] + bytes(20)
+    behind = [(at, Runs.of(memoryview(buffer)[:30])) for at in (1000, 1500)]
+    assert await asyncio.to_thread(list, source.fill_ahead(behind)) == [0, 0]
 
 
 async def test_reads_ahead_end_with_their_reader(store):

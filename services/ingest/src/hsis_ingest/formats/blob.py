@@ -113,6 +113,8 @@ class BlobSource:
         return self._ask(lambda: self._blobs.get_range(self._key, start, length))
 
     def _start_into(self, start: int, runs: Runs) -> Future[int]:
+        if start >= self._size:  # what storage refuses to tell anything of
+            runs = Runs.of(runs.target[:0])
         return self._ask(lambda: self._blobs.get_range_into(self._key, start, runs))
 
     def _ask(self, request: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
