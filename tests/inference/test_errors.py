@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import uuid
 
+import httpx
 import numpy as np
 
 import hsis_inference
@@ -29,6 +30,14 @@ def test_every_error_of_the_service_is_mapped() -> None:
     assert own == set(PROBLEMS) | set(COMMON_PROBLEMS)
     slugs = [kind.slug for kind in [*PROBLEMS.values(), *COMMON_PROBLEMS.values()]]
     assert len(slugs) == len(set(slugs))
+
+
+def test_the_status_of_an_error_is_that_of_the_answer() -> None:
+    for told in ({"error": "busy"}, {"status": 500, "detail": "busy"}):
+        request = httpx.Request("GET", "http://inference/v2")
+        problem = problem_of(error_of(httpx.Response(503, json=told, request=request)))
+        assert problem is not None
+        assert (problem.status, problem.detail) == (503, "busy")
 
 
 async def test_errors_that_the_standard_names_have_its_types(bench: Bench) -> None:

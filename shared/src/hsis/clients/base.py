@@ -53,7 +53,7 @@ def error_of(response: httpx.Response) -> DomainError:
         problem.detail = str(more.get("description") or more.get("error") or "")
         if isinstance(more.get("code"), str):
             problem.type = TYPE_PREFIX + more["code"]
-    status = response.status_code
+    status = problem.status = response.status_code
     if status >= 500:
         error: DomainError = Unavailable(
             f"{response.request.method} {response.request.url.path} answered {status}: "
