@@ -128,3 +128,40 @@ async def test_another_panel_is_said_without_sending_the_files_again(
     await page.goto(f"{embedded.url}/collections/browser-metadata")
     await expect(page.locator("#items")).to_contain_text("rock")
     await expect(failed).to_have_count(0)
+
+
+async def test_what_a_program_said_is_corrected_on_the_page(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    """In the fields' units and forms, whatever it said them in."""
+    await log_in(page, embedded, "/upload")
+    np.save(tmp_path / "leaf.npy", np.ones((2, 4, 3), np.uint8))
+    said = {
+        "wavelengths": [0.5, 0.6123], "fwhm": [0.01, 0.02, 0.03], "place": [8.4, 49],
+        "properties": {"lab:batch": "007", "lab:number": "7", "lab:note": "two\nlines"},
+    }  # fmt: skip
+    url, own = f"{embedded.url}/uploads", {"X-Requested-With": "hsis-web"}
+    asked = {"collection": "browser-said", "files": [{"name": "leaf.npy"}], "metadata": said}
+    made = await (await page.request.post(url, data=asked, headers=own)).json()
+    content = (tmp_path / "leaf.npy").read_bytes()
+    await page.request.put(f"{url}/{made['id']}/leaf.npy", data=content, headers=own)
+    await page.goto(f"{embedded.url}/upload?upload={made['id']}")
+    again = page.get_by_role("form", name="Other metadata")
+    wavelengths = again.get_by_label("Wavelengths (nm)")
+    await expect(wavelengths).to_have_value("500, 612.3")
+    await wavelengths.fill("500, 612.3, 700")
+    await again.get_by_text("Everything else that is said").click()
+    await expect(again.get_by_label("Widths (nm)")).to_have_value("10, 20, 30")
+    await expect(again.get_by_label("Place")).to_have_value("[8.4,49]")
+    await again.get_by_label("Place").fill("[8.5, 49]")
+    properties = again.get_by_label("Further properties")
+    await properties.fill(await properties.input_value() + "\nlab:more = 1")
+    await again.get_by_role("button", name="Convert again").click()
+    await expect(page.get_by_role("link", name="Open the cube")).to_be_visible()
+    told = (await (await page.request.get(f"{url}/{made['id']}")).json())["metadata"]
+    assert (told["wavelengths"], told["wavelength_unit"]) == ([500, 612.3, 700], "nm")
+    assert (told["fwhm"], told["place"]) == ([10, 20, 30], [8.5, 49])
+    assert told["properties"] == said["properties"] | {"lab:more": 1}
+    # One that is there no more is told, and not an empty page.
+    await page.goto(f"{embedded.url}/upload?upload={'0' * 8}-0000-4000-8000-{'0' * 12}")
+    await expect(page.locator("#upload-error")).to_contain_text("There is no upload")

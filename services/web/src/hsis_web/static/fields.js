@@ -18,7 +18,7 @@ function oneOrEach(text) {
 
 /** `lon, lat`, `west, south, east, north` or GeoJSON. */
 function place(text) {
-  return text.trim().startsWith("{") ? JSON.parse(text) : list(text);
+  return /^[{[]/.test(text) ? JSON.parse(text) : list(text);
 }
 
 /** Lines `name = value`; a value is JSON where it can be, else text. */
@@ -55,7 +55,8 @@ function flags(text) {
 const joined = (values) => values.join(", ");
 const digits = (values) => values.map(Number).join(", ");
 const lines = (object) =>
-  Object.entries(object).map(([name, value]) => `${name} = ${typeof value === "string" ? value : JSON.stringify(value)}`).join("\n");
+  Object.entries(object).map(([name, value]) => `${name} = ${readAsItself(value) ? value : JSON.stringify(value)}`).join("\n");
+const readAsItself = (value) => typeof value === "string" && jsonOrText(value) === value && value === value.trim() && !value.includes("\n");
 const same = (value) => String(value);
 
 const PANEL = "white_reflectance"; // no metadata, but said with them
@@ -94,6 +95,15 @@ export function retryFields(named, asked, prefix) {
     first: controls(fields.filter(isNamed), known, prefix),
     others: controls(fields.filter((field) => !isNamed(field)), known, prefix),
   };
+}
+
+/** What was said of a cube, its lengths in nanometres, as the fields have them. A file of lengths keeps its unit. */
+export function inNanometres(said) {
+  const { wavelengths, fwhm, wavelength_unit: unit, wavelengths_file: file } = said;
+  const inMicrometres = unit === "um" || (!unit && wavelengths && Math.max(...wavelengths) < 100); // as ingest guesses
+  if (!inMicrometres || file) return said;
+  const converted = (lengths) => lengths?.map((length) => Number((1000 * length).toPrecision(12)));
+  return { ...said, wavelengths: converted(wavelengths), fwhm: converted(fwhm), wavelength_unit: "nm" };
 }
 
 function controls(fields, known, prefix) {

@@ -1,6 +1,6 @@
 import { call, get, path, toLogin } from "./api.js";
 import { $, element, formatBytes, setProgress } from "./dom.js";
-import { changedMetadata, metadataFields } from "./fields.js";
+import { changedMetadata, inNanometres, metadataFields } from "./fields.js";
 import { mendable, reason, retryForm } from "./retrying.js";
 import { report, session } from "./session.js";
 import { STATES } from "./uploads.js";
@@ -138,7 +138,7 @@ async function followNamed(id) {
 
 /** What was asked with an upload, as `retryForm` takes it. */
 const askedWith = ({ metadata, calibration, white_reflectance }) =>
-  ({ metadata: metadata ?? {}, calibration: calibration === "reflectance" ? calibration : "", white_reflectance });
+  ({ metadata: inNanometres(metadata ?? {}), calibration: calibration === "reflectance" ? calibration : "", white_reflectance });
 
 const run = (promise) => promise.catch((error) => showError(error.message));
 
