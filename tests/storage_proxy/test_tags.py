@@ -61,6 +61,10 @@ def test_a_key_never_gets_the_same_second_twice() -> None:
     assert tags.metadata("b")["mtime"] == "1001"
     now[0] = 1010.0
     assert tags.metadata("a")["mtime"] == "1010"
+    now[0] = 1030.0
+    assert tags.metadata("b")["mtime"] == "1030"
+    now[0] = 1010.5  # a clock that was set back
+    assert tags.metadata("a")["mtime"] == "1011"
 
 
 async def test_made_tags_hold_when_the_store_is_started_anew(tmp_path: Path) -> None:

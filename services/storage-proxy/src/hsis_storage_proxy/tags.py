@@ -17,6 +17,8 @@ from cachetools import TLRUCache
 from hsis_storage_proxy.presigned import MTIME
 
 REMEMBERED = 100_000
+REMEMBERED_S = 60
+"""So far a clock may be set back."""
 _UNIX_TIME = re.compile(r"(\d{1,11})(\.\d*)?")
 
 
@@ -64,8 +66,10 @@ class MadeTags:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        # A second is free of collisions, and so forgotten, once it is over.
-        self._given: TLRUCache[str, int] = TLRUCache(REMEMBERED, lambda _k, s, _now: s + 1, clock)
+        # A second that is over for long is free of collisions, and so forgotten.
+        self._given: TLRUCache[str, int] = TLRUCache(
+            REMEMBERED, lambda _key, second, _now: second + REMEMBERED_S, clock
+        )
 
     def metadata(self, key: str) -> dict[str, str]:
         """The second that an object written now counts as changed in."""
