@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
@@ -36,8 +37,12 @@ from hsis_ingest.settings import Settings
 GROUPS_IN_MEMORY = 2
 """Of the memory: a group of shards, compressed, and its slices in hand and on their way."""
 CONCURRENT_PUTS = 2
+BATCH_BYTES = 2 * 1024 * 1024
+"""Tiles that one thread takes in one after the other: to hand each over would cost too much."""
 PROGRESS_OF_SHARDS = 0.9
 
+Tile = tuple[NDArray[Any], layout.Shape]
+"""A part of the cube and its first corner."""
 Progress = Callable[[float], Awaitable[None]]
 """Is told how far the conversion is, 0 to 1; raises LeaseLost to stop it."""
 
@@ -68,6 +73,7 @@ class Conversion:
         self._encoders = asyncio.Semaphore(settings.conversion_threads)
         self._putters = asyncio.Semaphore(CONCURRENT_PUTS)
         self._room = asyncio.Condition()
+        self._room_bytes = self._group_bytes // 2
         self._waiting_bytes = 0
         """Of finished shards that are not stored yet."""
 
@@ -179,6 +185,9 @@ class Conversion:
         collector = StatisticsCollector(info.shape, info.dtype, info.nodata)
         pyramid = Pyramid(info)
         windows = plan(info.shape, info.dtype.itemsize, source.axes, self._group_bytes)
+        largest = max(map(_pixels, windows)) * info.dtype.itemsize
+        # Two windows are there as they are. Of the rest half, since this is not all that is held.
+        self._room_bytes = max(0, self._settings.conversion_memory_bytes - 2 * largest) // 2
         reading = self._start_reading(source, windows[0])
         try:
             async with asyncio.TaskGroup() as puts:
@@ -206,30 +215,39 @@ class Conversion:
         puts: asyncio.TaskGroup,
     ) -> None:
         """Compress and count a window; the shards that it completes are stored in `puts`."""
+        batches: list[list[Tile]] = [[]]
+        for part, corner in pyramid.tiles_in(window):
+            if sum(tile.nbytes for tile, _ in batches[-1]) >= BATCH_BYTES:
+                batches.append([])
+            batches[-1].append((block[part], corner))
         async with asyncio.TaskGroup() as group:
-            tiles = [
-                group.create_task(self._add_tile(pyramid, collector, block[part], corner, puts))
-                for part, corner in pyramid.tiles_in(window)
+            tasks = [
+                group.create_task(self._add_tiles(pyramid, collector, batch, puts))
+                for batch in batches
             ]
-        for tile in tiles:  # in their order: sums are then rounded as in any other run
-            collector.merge(tile.result())
+        for task in tasks:  # in their order: sums are then rounded as in any other run
+            for counted in task.result():
+                collector.merge(counted)
 
-    async def _add_tile(
+    async def _add_tiles(
         self,
         pyramid: Pyramid,
         collector: StatisticsCollector,
-        tile: NDArray[Any],
-        corner: layout.Shape,
+        tiles: list[Tile],
         puts: asyncio.TaskGroup,
-    ) -> Counted:
-        def work() -> tuple[Counted, list[FinishedShard]]:
-            values = pyramid.laid_out(tile)
-            return collector.count(values, *corner), pyramid.add(values, corner)
+    ) -> list[Counted]:
+        counted: list[Counted] = []
+        finished: list[FinishedShard] = []
+
+        def work() -> None:
+            for tile, corner in tiles:
+                values = pyramid.laid_out(tile)
+                counted.append(collector.count(values, *corner))
+                finished.extend(pyramid.add(values, corner))
 
         async with self._encoders:
             await self._wait_for_room(pyramid)
-            loop = asyncio.get_running_loop()
-            counted, finished = await loop.run_in_executor(self._executor, work)
+            await asyncio.get_running_loop().run_in_executor(self._executor, work)
             for shard in finished:
                 self._waiting_bytes += shard.packed_bytes
                 puts.create_task(self._put_shard(shard, shard.packed_bytes))
@@ -242,7 +260,7 @@ class Conversion:
             await self._room.wait_for(
                 lambda: (
                     not self._waiting_bytes
-                    or self._waiting_bytes + pyramid.packed_bytes < self._group_bytes // 2
+                    or self._waiting_bytes + pyramid.packed_bytes < self._room_bytes
                 )
             )
 
@@ -282,6 +300,10 @@ class Conversion:
 
     async def _store(self, key: str, content: bytes, content_type: str) -> object:
         return await self._storage.put(key, content, content_type=content_type)
+
+
+def _pixels(window: Window) -> int:
+    return math.prod(part.stop - part.start for part in window)
 
 
 def _content(files: Sequence[BlobSource], name: str, field: str) -> bytes:

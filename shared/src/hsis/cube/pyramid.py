@@ -20,6 +20,7 @@ from hsis.cube.layout import INNER_CHUNK, CubeInfo, Shape
 from hsis.cube.shard import compress_chunks, in_pieces
 
 TILE_ROWS, TILE_COLUMNS = INNER_CHUNK[1:]
+ROWS_IN_CACHE = 4
 Part = tuple[slice, slice, slice]
 
 
@@ -121,9 +122,10 @@ class Pyramid:
         values: NDArray[Any] = buffer[: tile.size].reshape(tile.shape)
         if tile.strides[2] == tile.itemsize:
             values[...] = tile
-        else:  # row by row: the values of one stay in the processor's cache meanwhile
-            for row in range(tile.shape[1]):
-                values[:, row] = tile[:, row]
+        else:  # a few rows at a time: their values stay in the processor's cache meanwhile
+            for row in range(0, tile.shape[1], ROWS_IN_CACHE):
+                some = slice(row, row + ROWS_IN_CACHE)
+                values[:, some] = tile[:, some]
         return values
 
     def add(self, tile: NDArray[Any], corner: Shape) -> list[FinishedShard]:
