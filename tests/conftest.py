@@ -35,6 +35,7 @@ KEPT = {"HSIS_CHROMIUM", "HSIS_TEST_DATA", "HSIS_ENGINE_DIR", "HSIS_STAND_INS"}
 NOTHING_TO_LOSE = (
     "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal",
     "max_wal_senders=0", "autovacuum=off", "jit=off", "scram_iterations=1",
+    "file_copy_method=clone",
 )  # fmt: skip
 """What a cluster need not do that ends with the tests."""
 DatabaseFactory = Callable[[str], Awaitable[dict[str, Any]]]

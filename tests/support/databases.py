@@ -30,7 +30,10 @@ async def clone(postgres: Postgres, template: str, name: str, schema: str) -> No
     """Make the database `name` like `template`, which nobody is connected to."""
     connection = await postgres.connect()
     try:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # Its files as they are: otherwise each page goes through the log.
+        await connection.execute(
+            f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
+        )
         # What may be done with a database as a whole is not cloned.
         await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         await connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO "hsis_{schema}"')
