@@ -46,7 +46,9 @@ async def test_each_scene_of_an_archive_becomes_an_item(
     await page.get_by_label("Files of one cube").set_input_files(archive)
     await page.get_by_label("Collection").fill("browser-archive")
     await page.get_by_role("button", name="Upload", exact=True).click()
-    await expect(page.locator("#scenes li").filter(has_text="bad: bad.npy")).to_have_count(1)
+    scenes = page.locator("#scenes li")
+    await expect(scenes.filter(has_text="bad: bad.npy")).to_have_count(1)
+    await expect(scenes.filter(has_text="Done")).to_have_count(2)
     await page.get_by_role("link", name="one").click()
     await page.wait_for_url("**/items/browser-archive/one")
     # What has failed of it can be forgotten, though the others are items.

@@ -136,8 +136,16 @@ async def test_what_is_no_item_is_listed_behind_many_that_are(ingest: Ingest):
     assert told == [(waiting.id, "receiving"), (partly.id, "failed")]
     assert len(await ingest.client.uploads("partly", token=token)) == 8
     [bad] = [scene for scene in partly.scenes if scene.state is UploadState.FAILED]
+    assert bad.expires_at is None  # nothing is kept of what no other try mends
     await ingest.client.delete(bad.id, token=token)
     assert (await ingest.client.upload(partly.id, token=token)).state is UploadState.SUCCEEDED
+
+
+async def test_the_kept_files_of_scenes_are_told(ingest: Ingest):
+    content = zipped({"g.npy": npy(921), "h.npy": npy(922)})
+    unfit = await sent(ingest, "unfit.zip", content, metadata={"wavelengths": [1, 2, 3]})
+    assert {scene.error.slug for scene in unfit.scenes} == {"metadata-mismatch"}
+    assert all(scene.expires_at > unfit.created_at for scene in unfit.scenes)
 
 
 async def test_an_archive_needs_room_for_what_is_in_it(ingest: Ingest):

@@ -282,7 +282,7 @@ async def with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> 
         [row["id"] for row in rows],
     )
     scenes = await db.fetch(
-        "SELECT id, parent, item, state, progress, error FROM uploads"
+        "SELECT id, parent, item, state, progress, error, expires_at FROM uploads"
         " WHERE parent = ANY($1::uuid[]) AND NOT discarded ORDER BY created_at, item",
         [row["id"] for row in rows if row["unpacked"]],
     )

@@ -188,6 +188,7 @@ def scene_of(row: asyncpg.Record) -> SceneUpload:
         state=UploadState(row["state"]),
         progress=row["progress"],
         error=None if error is None else Problem.model_validate(json.loads(error)),
+        expires_at=row["expires_at"],
     )
 
 

@@ -222,6 +222,7 @@ class SceneUpload(BaseModel):
     state: UploadState
     progress: float
     error: Problem | None = None
+    expires_at: datetime | None = Field(default=None, description="As of an upload")
 
 
 class Upload(BaseModel):

@@ -7,13 +7,15 @@ import { changedMetadata, retryFields } from "./fields.js";
 
 const KEPT = /:(metadata-mismatch|internal)$/;
 
-/** Whether another try, with other metadata perhaps, may mend what failed. */
-export const mendable = ({ state, error }) => state === "failed" && KEPT.test(error?.type ?? "");
+const mayFit = ({ state, error }) => state === "failed" && KEPT.test(error?.type ?? "");
+
+/** Whether another try, with other metadata perhaps, may mend what failed: its files are kept. */
+export const mendable = (upload) => mayFit(upload) && Boolean(upload.expires_at);
 
 /** Why an upload failed; without how a program tries again, where the page has a form for that. */
 export function reason(upload) {
   const detail = upload.error?.detail;
-  return mendable(upload) ? detail.split(" The files are kept for a while")[0] : detail;
+  return mayFit(upload) ? detail.split(" The files are kept for a while")[0] : detail;
 }
 
 /** The form for a failed upload, filled with what was `asked` with it: its `metadata`, and its
