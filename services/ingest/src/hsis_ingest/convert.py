@@ -240,7 +240,8 @@ class Conversion:
         finished: list[FinishedShard] = []
 
         def work() -> None:
-            for tile, corner in tiles:
+            while tiles:  # the thread may hold the list for a moment after all else is done
+                tile, corner = tiles.pop(0)
                 values = pyramid.laid_out(tile)
                 counted.append(collector.count(values, *corner))
                 finished.extend(pyramid.add(values, corner))
