@@ -146,6 +146,19 @@ def test_floats_that_are_no_number_are_unlabelled(
     np.testing.assert_array_equal(read_back(named)[0], np.where(expected == nodata, 0, expected))
 
 
+def test_the_value_for_no_data_is_no_class_beside_names(tmp_path):
+    path = tmp_path / "gt.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=70, height=30, count=1, dtype="uint8", nodata=255,
+        crs="EPSG:32633", transform=rasterio.Affine(*TRANSFORM),
+    ) as dataset:  # fmt: skip
+        dataset.write(np.where(INTS, INTS, 255).astype(np.uint8), 1)
+    raster = labelled(path, cube=PLACED, names=["a", "b", "c", "d"])
+    stored, profile, _ = read_back(raster)
+    np.testing.assert_array_equal(stored, INTS)
+    assert (profile["nodata"], raster.counts) == (0, counted(INTS))
+
+
 @pytest.mark.parametrize(("shift", "fits"), [(0.2, False), (0.03, True)])
 def test_a_grid_of_centimetres_is_no_metre_beside(tmp_path, shift, fits):
     """Coordinates of UTM are large, pixels of a drone's camera small."""

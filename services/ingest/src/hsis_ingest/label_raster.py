@@ -92,14 +92,15 @@ def _strips(source: Source) -> list[slice]:
 
 
 def _read(source: Source, rows: slice, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """A strip, shape (y, x): integers, and where there are none since a float is NaN or nodata."""
+    """A strip, shape (y, x): integers, and where there are none: at NaN and at nodata."""
     values: NDArray[Any] = source.read(slice(0, 1), rows, slice(0, source.info.shape[2]))[0]
-    if values.dtype.kind != "f":
-        return values, np.zeros(values.shape, np.bool_)
     empty = np.isnan(values)
     declared = source.info.nodata
-    if declared is not None and nodata_in(values.dtype, declared) is not None:
-        empty |= values == values.dtype.type(declared)
+    without = None if declared is None else nodata_in(values.dtype, declared)
+    if without is not None:
+        empty |= values == without
+    if values.dtype.kind != "f":
+        return values, empty
     values = np.where(empty, 0, values)
     wrong = np.argwhere(~np.isfinite(values) | (values != np.floor(values)))
     if len(wrong):
