@@ -148,6 +148,16 @@ async def test_a_list_of_bands_that_does_not_fit_is_replaced_by_what_is_given(in
     assert {"original-1", "original-2"} <= set(item["assets"])
 
 
+async def test_a_list_of_bands_that_is_none_is_told(ingest: Ingest):
+    """Its bytes stand in the message, as far as they can be stored there."""
+    files = {"bytes.npy": npy(), "bands.xlsx": b"PK\3\4 \0\0 sheet"}
+    said = {"wavelengths_file": "bands.xlsx"}
+    upload = await ingest.ended(await ingest.send(COLLECTION, files, metadata=said))
+    assert upload.error.slug == "metadata-mismatch"
+    assert "bands.xlsx" in upload.error.detail
+    assert "\0" not in upload.error.detail
+
+
 async def test_a_template_says_what_neither_file_nor_uploader_say(ingest: Ingest):
     token = ingest.admin_token
     await ingest.send("templated", {"a.npy": npy()}, id="first")  # makes the collection

@@ -7,9 +7,9 @@ can meet.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class DomainError(Exception):
@@ -77,6 +77,14 @@ COMMON_PROBLEMS: ProblemTable = {
 }
 
 
+def _storable(told: object) -> object:
+    """A text that quotes what a file holds, without what neither JSON nor Postgres can: halves of
+    surrogate pairs, U+0000."""
+    if not isinstance(told, str):
+        return told
+    return told.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 class Problem(BaseModel):
     """An RFC 9457 problem document. `type` ends in the stable slug."""
 
@@ -85,7 +93,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str = ""
     status: int = 500
-    detail: str = ""
+    detail: Annotated[str, BeforeValidator(_storable)] = ""
     instance: str | None = None
     request_id: str | None = None
 
