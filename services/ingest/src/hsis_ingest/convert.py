@@ -39,6 +39,8 @@ GROUPS_IN_MEMORY = 2
 CONCURRENT_PUTS = 2
 BATCH_BYTES = 2 * 1024 * 1024
 """Tiles that one thread takes in one after the other: to hand each over would cost too much."""
+TRIM_BYTES = 48 * 1024 * 1024
+"""Taken in between two times that freed memory is given back: fresh pages cost time."""
 PROGRESS_OF_SHARDS = 0.9
 
 Tile = tuple[NDArray[Any], layout.Shape]
@@ -188,6 +190,8 @@ class Conversion:
         largest = max(map(_pixels, windows)) * info.dtype.itemsize
         # Two windows are there as they are. Of the rest half, since this is not all that is held.
         self._room_bytes = max(0, self._settings.conversion_memory_bytes - 2 * largest) // 2
+        loop = asyncio.get_running_loop()
+        taken_bytes = 0
         reading = self._start_reading(source, windows[0])
         try:
             async with asyncio.TaskGroup() as puts:
@@ -196,12 +200,15 @@ class Conversion:
                     if number < len(windows):
                         reading = self._start_reading(source, windows[number])
                     await self._take_in(block, window, pyramid, collector, puts)
+                    taken_bytes += block.nbytes
                     del block
-                    await asyncio.get_running_loop().run_in_executor(self._executor, give_back_rest)
+                    if taken_bytes >= TRIM_BYTES:
+                        taken_bytes = 0
+                        await loop.run_in_executor(self._executor, give_back_rest)
                     await self._progress(PROGRESS_OF_SHARDS * number / len(windows))
         finally:
             reading.cancel()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, collector.result)
+        return await loop.run_in_executor(self._executor, collector.result)
 
     def _start_reading(self, source: Source, window: Window) -> asyncio.Future[NDArray[Any]]:
         return asyncio.get_running_loop().run_in_executor(self._executor, source.read, *window)
