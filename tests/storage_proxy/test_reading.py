@@ -166,6 +166,17 @@ async def test_times(stored: Proxy) -> None:
     assert (await stored.get(KEY, If_Unmodified_Since=before)).status_code == 412
 
 
+async def test_no_change_is_told_later_than_now(proxy: Proxy) -> None:
+    tags = {(await proxy.put(KEY + "-often", b"abc")).headers["ETag"] for _ in range(20)}
+    assert len(tags) == 20
+    answer = await proxy.get(KEY + "-often")
+    told = answer.headers["Last-Modified"]
+    now = parsedate_to_datetime(answer.headers["Date"])  # uvicorn makes it once a second
+    assert parsedate_to_datetime(told) <= now + timedelta(seconds=2)
+    # Until that time comes, such a reader gets the blob again.
+    assert (await proxy.get(KEY + "-often", If_Modified_Since=told)).status_code == 200
+
+
 async def test_if_range(stored: Proxy) -> None:
     first = await stored.get(KEY)
     etag, told = first.headers["ETag"], first.headers["Last-Modified"]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Protocol
 
 from fastapi import Response
@@ -151,7 +152,8 @@ def validators(blob: Blob) -> dict[str, str]:
     """What a cache needs to know."""
     headers = {"ETag": blob.etag, "Cache-Control": "private, no-cache"}
     if blob.last_modified is not None:
-        headers["Last-Modified"] = http_date(blob.last_modified)
+        # Never later than now (RFC 9110, 8.8.2.1), as what is made for tags may be.
+        headers["Last-Modified"] = http_date(min(blob.last_modified, datetime.now(UTC)))
     return headers
 
 
