@@ -142,6 +142,14 @@ def test_a_brace_on_the_next_line_and_lists_over_many():
     assert info.band_names == ("a", "b")
 
 
+def test_fields_filled_up_with_nul_are_what_they_say():
+    info = envi(
+        "wavelength units = nm\0\0\nwavelength = {400,500\0}\nband names = {a\0, b\0c}\n"
+    ).info
+    assert info.wavelengths_nm == (400, 500)
+    assert info.band_names == ("a", "b c")
+
+
 @pytest.mark.parametrize("zone", ["3³", "9" * 5000, "", "99"])
 def test_a_utm_zone_that_is_none_is_no_place(zone):
     """The first of these was found by fuzzing."""

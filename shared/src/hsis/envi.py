@@ -20,7 +20,9 @@ NO_LENGTHS = frozenset({"wavenumber", "ghz", "mhz", "index"})
 
 
 def decode(content: bytes) -> str:
-    """The header's text: UTF-8, else Latin-1, which older programs write."""
+    """The header's text: UTF-8, else Latin-1, which older programs write. NUL, with which some
+    fill fields up and which no store holds, is a space."""
+    content = content.replace(b"\0", b" ")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
