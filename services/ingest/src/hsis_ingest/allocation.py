@@ -7,7 +7,7 @@ freed. For 2 GB in BIP that was 130 of 614 MiB. Where another C library is, noth
 import ctypes
 import math
 import weakref
-from mmap import mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from threading import Lock
 from typing import Any
 
@@ -64,4 +64,4 @@ class KeptBuffers:
                     return self._free.pop(place)
             if self._free:
                 self._free.pop()
-        return mmap(-1, size)
+        return mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)
