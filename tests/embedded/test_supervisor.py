@@ -58,8 +58,10 @@ async def test_a_program_has_its_own_environment_alone(
     with Supervisor(tmp_path) as supervisor:
         await supervisor.start(Program("a", SLEEP, {"GIVEN": "1"}, at_once))
         async with asyncio.timeout(5):
-            while "GIVEN" not in (known := psutil.Process(supervisor.pid("a")).environ()):
-                await asyncio.sleep(0.01)  # between fork and exec
+            while (program := psutil.Process(supervisor.pid("a"))).cmdline() != SLEEP:
+                await asyncio.sleep(0.01)  # what starts it is still there
+        known = program.environ()
+    assert known["GIVEN"] == "1"
     assert {name for name in known if name != "mirakuru_uuid"} <= {"GIVEN", "LC_CTYPE"}
 
 

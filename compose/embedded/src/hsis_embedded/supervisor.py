@@ -27,8 +27,9 @@ POLL_S = 0.05
 Ready = Callable[[], Awaitable[bool]]
 
 
-CHILD_OF = 'test "$PPID" = "$0" && exec "$@"'
-"""A shell's program: run the arguments where the parent is the process of that number."""
+CHILD_OF = 'test "$PPID" = "$0" && unset PWD && exec "$@"'
+"""A shell's program: run the arguments where the parent is the process of that number. PWD is the
+shell's own addition to the environment."""
 
 
 class StartFailed(RuntimeError):
