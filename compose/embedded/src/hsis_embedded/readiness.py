@@ -12,17 +12,23 @@ from hsis_embedded.postgres import Postgres
 PORTS = range(15_000, 32_000)
 """Below those that Linux gives to clients: none of these takes the port before its server does."""
 
+_given: set[int] = set()
+
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    """A TCP port of 127.0.0.1 that was free a moment ago, and that this process was not given
+    before: what it was given for may not listen yet."""
     while True:
         port = secrets.choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
 
 
 async def accepts(port: int) -> bool:
