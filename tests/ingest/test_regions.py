@@ -24,7 +24,9 @@ def test_every_inner_chunk_is_in_one_window(shape, itemsize, axes, max_bytes):
     steps = [np.diff(edges).max() for edges in group_edges(shape, itemsize, axes, max_bytes)]
     assert math.prod(map(int, steps)) * itemsize <= max(max_bytes, one_shard)
     cut = "byx".index(axes[0])
+    cuts_of_bands: dict[tuple[int, int], set[int]] = {}
     for window in plan(shape, itemsize, axes, max_bytes):
+        cuts_of_bands.setdefault((window[1].start, window[2].start), set()).add(window[0].start)
         for part, size, chunk in zip(window, shape, INNER_CHUNK, strict=True):
             assert part.start % chunk == 0
             assert part.stop % chunk == 0 or part.stop == size
@@ -37,6 +39,8 @@ def test_every_inner_chunk_is_in_one_window(shape, itemsize, axes, max_bytes):
         others = math.prod(p.stop - p.start for i, p in enumerate(window) if i != cut)
         assert thickness <= max(max_bytes / 6 / others / itemsize, INNER_CHUNK[cut])
     assert (seen == 1).all()
+    # Neighbours share pixels of overviews, which are made of the same bands of each.
+    assert len(set(map(frozenset, cuts_of_bands.values()))) == 1
 
 
 def test_a_group_of_shards_is_whole_before_the_next_begins():

@@ -39,11 +39,12 @@ def plan(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[Window]
     counts = [len(along) - 1 for along in edges]
     places = sorted(product(*map(range, counts)), key=lambda at: (at[0], _along_z(at[1], at[2])))
     cut = "byx".index(axes[0])
+    # The same for all groups: neighbours must be cut alike, since they share pixels of overviews.
+    bands, rows, columns = map(_largest, edges)
+    thickness = _slice_thickness((bands, rows, columns), itemsize, cut, max_bytes // SLICES)
     windows: list[Window] = []
     for place in places:
         whole = [range(along[at], along[at + 1]) for at, along in zip(place, edges, strict=True)]
-        bands, rows, columns = map(len, whole)
-        thickness = _slice_thickness((bands, rows, columns), itemsize, cut, max_bytes // SLICES)
         for start in whole[cut][::thickness]:
             parts = [slice(part.start, part.stop) for part in whole]
             parts[cut] = slice(start, min(start + thickness, whole[cut].stop))
@@ -60,8 +61,12 @@ def group_edges(shape: Shape, itemsize: int, axes: str, max_bytes: int) -> list[
     for axis in map("byx".index, reversed(axes)):
         others = math.prod(largest) // largest[axis]
         edges[axis] = _edges(shape[axis], group[axis], max_bytes // (others * itemsize))
-        largest[axis] = max(stop - start for start, stop in pairwise(edges[axis]))
+        largest[axis] = _largest(edges[axis])
     return edges
+
+
+def _largest(edges: list[int]) -> int:
+    return max(stop - start for start, stop in pairwise(edges))
 
 
 def _edges(size: int, step: int, most: int) -> list[int]:

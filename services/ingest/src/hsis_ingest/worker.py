@@ -33,6 +33,7 @@ from hsis.errors import (
 from hsis.service.logs import new_request_id, request_id
 from hsis.service.postgres import transaction
 from hsis_ingest import queue, quotas, repository, restoring
+from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.cleaning import Cleaner
 from hsis_ingest.convert import Conversion
 from hsis_ingest.duplicates import Duplicates
@@ -103,6 +104,8 @@ class Worker:
             await self._attempt(upload, token)
         finally:
             request_id.reset(mark)
+        # What it held must not be there beside the next one's.
+        await asyncio.get_running_loop().run_in_executor(self._executor, give_back_rest)
         return True
 
     async def _work(self) -> None:
