@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numcodecs import blosc
 from numpy.typing import NDArray
 
 from hsis.cube import layout
@@ -27,6 +28,13 @@ def windows_of(shape: Shape, steps: Shape, seed: int) -> list[tuple[slice, slice
     windows = [(b, y, x) for b, y, x in product(*cuts)]
     order = np.random.default_rng(seed).permutation(len(windows))
     return [windows[place] for place in order]
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_thread_of_the_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """blosc compresses there by itself. In the main thread its own threads put the blocks of a
+    chunk into the order in which they end."""
+    monkeypatch.setattr(blosc, "use_threads", False)
 
 
 def shards_by(
