@@ -39,7 +39,7 @@ GROUPS_IN_MEMORY = 2
 CONCURRENT_PUTS = 2
 BATCH_BYTES = 2 * 1024 * 1024
 """Tiles that one thread takes in one after the other: to hand each over would cost too much."""
-TRIM_BYTES = 48 * 1024 * 1024
+TRIM_BYTES = 16 * 1024 * 1024
 """Taken in between two times that freed memory is given back: fresh pages cost time."""
 PROGRESS_OF_SHARDS = 0.9
 
