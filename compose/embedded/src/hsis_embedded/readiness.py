@@ -1,8 +1,11 @@
 """Ways to see that a process is ready."""
 
 import asyncio
+import os
 import secrets
 import socket
+import time
+from collections import deque
 
 import asyncpg
 import httpx
@@ -12,23 +15,43 @@ from hsis_embedded.postgres import Postgres
 PORTS = range(15_000, 32_000)
 """Below those that Linux gives to clients: none of these takes the port before its server does."""
 
+CLAIM_S = 60.0
+"""In which what a port was given for begins to listen."""
+
 _given: set[int] = set()
+_claims: deque[tuple[float, int]] = deque()
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago, and that this process was not given
-    before: what it was given for may not listen yet."""
+    """A TCP port of 127.0.0.1 that was free a moment ago. This process was not given it before, nor
+    another within a minute: what it was given for may not listen yet."""
+    now = time.monotonic()
+    while _claims and now - _claims[0][0] > CLAIM_S:
+        os.close(_claims.popleft()[1])
     while True:
         port = secrets.choice(PORTS)
-        if port in _given:
+        if port in _given or (claim := _claim(port)) is None:
             continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                os.close(claim)
                 continue
         _given.add(port)
+        _claims.append((now, claim))
         return port
+
+
+def _claim(port: int) -> int | None:
+    """A descriptor that says to other processes, while it is open, that the port is given; None
+    where one says so. The name is of Linux's abstract namespace: no file stays behind."""
+    with socket.socket(socket.AF_UNIX) as name:
+        try:
+            name.bind(f"\0hsis-port-{port}")
+        except OSError:
+            return None
+        return name.detach()
 
 
 async def accepts(port: int) -> bool:
