@@ -10,7 +10,7 @@ from hsis.contracts.access import TokenAnswer
 from hsis.errors import Unavailable
 from hsis.service.logs import REQUEST_ID_HEADER, request_id
 from hsis.service.settings import ServiceSettings
-from hsis.service.transport import ReadTransport
+from hsis.service.transport import ServiceTransport
 
 RENEW_BEFORE_S = 60.0
 LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64)
@@ -27,7 +27,7 @@ def open_http(settings: ServiceSettings, auth: httpx.Auth | None = None) -> http
     return httpx.AsyncClient(
         auth=auth,
         timeout=httpx.Timeout(settings.http_timeout_s, connect=5.0),
-        transport=ReadTransport(LIMITS),
+        transport=ServiceTransport(LIMITS),
         event_hooks={"request": [_add_request_id]},
         trust_env=False,
     )
