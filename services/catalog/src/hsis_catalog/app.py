@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from hsis.errors import Problem
 from hsis.service.app import create_service_app, render_problem
 from hsis.service.bodies import BodyLimit
-from hsis.service.postgres import check_postgres, migrate, open_pool, transaction
+from hsis.service.postgres import autocommit, check_postgres, migrate, open_pool
 from hsis_catalog.errors import PROBLEMS
 from hsis_catalog.login import Attempts
 from hsis_catalog.passwords import Passwords
@@ -92,11 +92,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def make_first_user(pool: asyncpg.Pool, passwords: Passwords, settings: Settings) -> None:
     """Make the administrator `admin` where there is none; one that exists is left as it is."""
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         if await users.by_name(connection, FIRST_USER) is not None:
             return
     encoded = await passwords.hash(settings.admin_password.get_secret_value())
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         if await users.create(connection, FIRST_USER, encoded, admin=True):
             logger.info("first user made", extra={"user": FIRST_USER})
 

@@ -7,7 +7,7 @@ from fastapi import Depends
 
 from hsis.contracts.access import Caller
 from hsis.errors import Forbidden, Unauthenticated
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis.service.tokens import OptionalCaller
 from hsis_catalog.repository import keys, users
 from hsis_catalog.state import CatalogState
@@ -21,7 +21,7 @@ async def current_caller(verified: OptionalCaller, state: CatalogState) -> Calle
     """
     if verified is None or verified.is_service:
         return verified
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         if verified.key_id is not None:
             admin = await keys.owner_is_admin(connection, _uuid(verified.key_id))
         else:

@@ -8,7 +8,7 @@ import asyncpg
 from cachetools import TTLCache
 
 from hsis.contracts.access import Scope, TokenAnswer
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_catalog.errors import TooManyAttempts, WrongCredentials
 from hsis_catalog.passwords import Passwords
 from hsis_catalog.repository import users
@@ -66,7 +66,7 @@ async def log_in_user(
     limited = f"user:{name[:200]}"
     attempts.check(limited)
     attempts.failed(limited)
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         user = await users.by_name(connection, name)
     if not await passwords.verify(user.password_hash if user else None, password) or user is None:
         raise WrongCredentials(_WRONG)

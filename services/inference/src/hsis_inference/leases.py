@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from hsis.errors import Unavailable
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_inference.errors import LeaseLost
 from hsis_inference.repository import blocks
 from hsis_inference.repository.blocks import Lease
@@ -41,7 +41,7 @@ async def _renew(pool: asyncpg.Pool, lease: Lease, lease_s: float) -> None:
         asked = time.monotonic()
         try:
             async with asyncio.timeout(max(0.0, ends - asked)):
-                async with transaction(pool) as connection:
+                async with autocommit(pool) as connection:
                     held = await blocks.renew(connection, lease, lease_s)
         except Unavailable as error:
             logger.warning("a lease was not renewed: %s", error.detail)

@@ -4,7 +4,7 @@ import asyncpg
 
 from hsis.contracts.jobs import JobStatus
 from hsis.errors import COMMON_PROBLEMS, DomainError, Problem, problem_type
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_inference.errors import PROBLEMS, JobFailed, LeaseLost
 from hsis_inference.jobs import Job, Phase
 from hsis_inference.repository import blocks, jobs
@@ -17,7 +17,7 @@ async def claim(
     pool: asyncpg.Pool, worker: str, lease_s: float, max_attempts: int
 ) -> tuple[Lease, Job] | None:
     """A leased block and its job, now running; None where nothing is to be done."""
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         lease = await blocks.claim(connection, worker, lease_s, max_attempts)
     if lease is None:
         return None
@@ -68,13 +68,13 @@ async def fail(pool: asyncpg.Pool, lease: Lease, error: DomainError) -> None:
 
 async def retry_later(pool: asyncpg.Pool, lease: Lease, error: str, delay_s: float) -> None:
     """Leave the block to another attempt."""
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         await blocks.give_up(connection, lease, error, delay_s)
 
 
 async def hand_back(pool: asyncpg.Pool, lease: Lease) -> None:
     """Leave the block to others at once, without counting this attempt."""
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         await blocks.hand_back(connection, lease)
 
 

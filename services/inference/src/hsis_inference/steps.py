@@ -18,7 +18,7 @@ from hsis.cube.layout import CubeInfo, shard_indices, shard_key, shard_shape
 from hsis.cube.reader import StoredCube
 from hsis.cube.shard import encode_shard
 from hsis.errors import NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_inference.device import Device
 from hsis_inference.errors import LeaseLost, SourceChanged
 from hsis_inference.jobs import Job, Phase
@@ -72,7 +72,7 @@ class Steps:
         process = _two_pass(job)
         total: bytes | None = None
         for index in range(job.block_count):
-            async with transaction(self.pool) as connection:
+            async with autocommit(self.pool) as connection:
                 part = await blocks.result(connection, job.id, lease.phase - 1, index)
             if part is None:
                 raise LeaseLost(f"Job {job.id} is past this phase.")
@@ -101,7 +101,7 @@ class Steps:
 
     async def _checksums(self, job: Job, lease: Lease, info: CubeInfo) -> ChecksumRecorder:
         """Those that the phase before has left, of every shard of the result."""
-        async with transaction(self.pool) as connection:
+        async with autocommit(self.pool) as connection:
             found = await blocks.results(connection, job.id, lease.phase - 1)
         checksums = ChecksumRecorder(job.collection, job.result_item)
         for content in found:
@@ -114,7 +114,7 @@ class Steps:
 
     async def _model(self, job: Job) -> bytes:
         """What the first pass made; LeaseLost where the job ended, which removes it."""
-        async with transaction(self.pool) as connection:
+        async with autocommit(self.pool) as connection:
             model = await jobs.model(connection, job.id)
         if model is None:
             raise LeaseLost(f"Job {job.id} has ended.")

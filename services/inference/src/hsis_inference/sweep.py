@@ -10,7 +10,7 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix
 from hsis.errors import NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_inference.jobs import JobState
 from hsis_inference.publication import JOB_PROPERTY, holder_of
 from hsis_inference.repository import jobs
@@ -26,7 +26,7 @@ async def sweep_one(
 ) -> JobState | None:
     """Clean up after one job; None where there is none to clean up after."""
     token = uuid.uuid4()
-    async with transaction(pool) as connection:
+    async with autocommit(pool) as connection:
         job = await jobs.claim_sweep(connection, token)
     if job is None:
         return None

@@ -10,7 +10,7 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import item_prefix, raw_prefix, staging_prefix
 from hsis.errors import Conflict, DomainError, Problem, Unavailable
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import queue, repository, restoring, transfer_sweep, upload_sweep
 from hsis_ingest.locks import item_lock, originals_lock
 from hsis_ingest.orphans import remove_unneeded
@@ -59,7 +59,7 @@ class Cleaner:
             await self.release_item(row)
         for leftover in leftovers:
             await self._purge_transfer(leftover)
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             rows = await upload_sweep.to_purge(db, BATCH)
         for row in rows:
             await self.purge(row)
@@ -160,12 +160,12 @@ class Cleaner:
 
     async def _is_converted(self, collection: str, upload: UUID, but: UUID | None = None) -> bool:
         """Whether an upload, `but` this one, converts the original files of `upload` once more."""
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             return await restoring.converts(db, collection, upload, but)
 
     async def _in_use(self, collection: str, item: str, but: UUID | None = None) -> bool:
         """Whether an upload `but` this one makes the item, or what is stored for it is used."""
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             if await repository.is_active(db, collection, item, but):
                 return True
         return await self._catalog.uses(item_prefix(collection, item))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hsis.contracts.access import Caller
 from hsis.errors import Conflict, InvalidInput
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import transfer_repository, transfers
 from hsis_ingest.errors import LeaseLost
 from hsis_ingest.leases import while_leased
@@ -61,7 +61,7 @@ async def _put_together(state: State, made: TransferRow, rows: Sequence[Transfer
                 raise LeaseLost
 
     async def renew() -> bool:
-        async with transaction(state.pool) as db:
+        async with autocommit(state.pool) as db:
             return await transfer_repository.renew(db, made.id, token, settings.lease_s) is not None
 
     try:

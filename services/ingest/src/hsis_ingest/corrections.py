@@ -34,7 +34,7 @@ from hsis.cube.reader import StoredCube
 from hsis.cube.shard import DamagedShard
 from hsis.cube.statistics import CubeStatistics
 from hsis.errors import Conflict, DomainError, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_ingest import correction_repository as repository
 from hsis_ingest.convert import with_empty_bands
 from hsis_ingest.corrected import (
@@ -79,7 +79,7 @@ class Corrector:
     async def known(self, item: Item, limit: int) -> ItemMetadata:
         """What is known of an item's cube, and its last corrections."""
         store = await self._open(item)
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             rows = await repository.history(db, item, limit)
         return ItemMetadata(
             metadata=metadata_of(item, store.info),
@@ -100,7 +100,7 @@ class Corrector:
             check_changes(store.info, changes)
             wanted = changes.model_dump(mode="json", include=changes.model_fields_set)
             before = metadata_of(document, store.info)
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 row = await repository.note(
                     db,
                     uuid.uuid4(),
@@ -115,7 +115,7 @@ class Corrector:
         """Apply what was begun and not completed."""
         last = ("", "")
         while True:
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 items = await repository.open_items(db, last, BATCH)
             if not items:
                 return
@@ -135,7 +135,7 @@ class Corrector:
             )
 
     async def _finish(self, collection: str, item: str) -> None:
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             rows = await repository.open_of(db, collection, item)
         for row in rows:
             document = await self._find(collection, item)
@@ -144,7 +144,7 @@ class Corrector:
                     continue
                 document = await self._find(collection, item)  # it may just have come back
             if document is None or document["properties"].get("created", "") != row.item_created:
-                async with transaction(self._pool) as db:
+                async with autocommit(self._pool) as db:
                     await repository.forget(db, row.id)
             else:
                 await self._apply(row, document, await self._open(document))
@@ -182,7 +182,7 @@ class Corrector:
             return corrected_item(now, info, changes, row.created_at)
 
         made = await self._catalog.change_item(row.collection, row.item, changed)
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             await repository.applied(db, row.id)
         return made
 

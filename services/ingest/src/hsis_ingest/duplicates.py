@@ -10,7 +10,7 @@ from hsis.contracts.access import Caller, Role
 from hsis.contracts.blobs import raw_prefix
 from hsis.contracts.uploads import OnDuplicate, OriginalItem
 from hsis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import duplicate_repository as repository
 from hsis_ingest.errors import DuplicateOriginal
 from hsis_ingest.locks import originals_lock
@@ -46,7 +46,7 @@ class Duplicates:
     async def _shared(self, upload: UploadRow) -> UploadRow:
         async with transaction(self._pool) as db:
             claimed = await repository.claim(db, upload)
-        async with transaction(self._pool) as db:  # those that have succeeded by now
+        async with autocommit(self._pool) as db:  # those that have succeeded by now
             candidates = await repository.same_originals(db, upload)
         found = [other for other in candidates if await made_its_item(self._catalog, other)]
         shared = await self._referring(upload, found) if found else upload
@@ -63,7 +63,7 @@ class Duplicates:
                 f"The same files are stored as the item {items[0]!r}: "
                 f"{href_of(upload.collection, items[0])}"
             )
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             await repository.note_duplicates(db, upload.id, items)
         return await self._refer(upload, found)
 
@@ -108,7 +108,7 @@ async def items_with(
     state: State, caller: Caller | None, sha256: str, limit: int
 ) -> list[OriginalItem]:
     """The items that the caller may see and that have an original file with this SHA-256."""
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         candidates = await repository.with_file(db, sha256)
     found: list[OriginalItem] = []
     visible: dict[str, bool] = {}

@@ -21,7 +21,7 @@ from hsis.errors import (
     problem_type,
 )
 from hsis.service.logs import new_request_id, request_id
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import fetch_queue, quotas, repository, transfer_repository
 from hsis_ingest.addresses import AddressRules
 from hsis_ingest.errors import (
@@ -190,7 +190,7 @@ class Attempt:
     async def note(self) -> int:
         """Tell how far it is; how many attempts count by now."""
         step = self._settings.transfer_part_bytes
-        async with transaction(self._state.pool) as db:
+        async with autocommit(self._state.pool) as db:
             return await fetch_queue.note_fetched(
                 db, self.fetch, self.token, self._receiver.received, self.spent_s, step
             )

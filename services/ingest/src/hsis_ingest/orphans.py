@@ -25,7 +25,7 @@ from hsis.contracts.sweep import (
     SweepSummary,
 )
 from hsis.errors import NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_ingest import orphan_repository as repository
 from hsis_ingest.locks import item_lock, originals_lock
 from hsis_ingest.scrubbing import Item, has_own_cube, originals_of
@@ -131,7 +131,7 @@ class OrphanSweep:
     async def _unknown(self, prefixes: list[str]) -> list[str]:
         """Those that neither catalog nor ingest knows."""
         unknown = await self.catalog.unknown_prefixes(prefixes)
-        async with transaction(self.pool) as db:
+        async with autocommit(self.pool) as db:
             return await repository.unknown(db, unknown) if unknown else []
 
     async def _orphan(self, prefix: str) -> Orphan | None:
@@ -186,7 +186,7 @@ async def remove_unneeded(
         return
     async with originals_lock(pool, collection, UUID(name)):
         unknown = await catalog.unknown_prefixes([prefix])
-        async with transaction(pool) as db:
+        async with autocommit(pool) as db:
             unknown = await repository.unknown(db, unknown)
         for found in unknown:
             await storage.delete_prefix(found)

@@ -14,7 +14,7 @@ import asyncpg
 from hsis.clients.storage import StorageClient
 from hsis.contracts.blobs import staging_prefix
 from hsis.errors import Conflict, DomainError, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import repository, transfer_repository
 from hsis_ingest.digests import Digests
 from hsis_ingest.errors import LeaseLost
@@ -226,7 +226,7 @@ class Receiver:
         # One may be there that was begun by a process which was killed before it could note it.
         await self._storage.abort_parts(self._row.key)
         begun = await self._storage.begin_parts(self._row.key)
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             kept = await transfer_repository.note_parts_upload(db, self._row.id, self._token, begun)
         if not kept:
             await self._storage.abort_parts(self._row.key, begun)
@@ -245,7 +245,7 @@ class Receiver:
             return
         key = staging_prefix(str(self._row.id)) + str(self._token)
         await self._storage.put(key, self._buffer.all())
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             kept = await transfer_repository.note_tail(
                 db, self._row.id, self._token, key, self.received
             )

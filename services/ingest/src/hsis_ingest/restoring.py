@@ -12,7 +12,7 @@ from hsis.contracts.trash import RestoreRequest, TrashEntry
 from hsis.contracts.uploads import Upload
 from hsis.cube.acquisition import utc_text
 from hsis.errors import Conflict, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import correction_repository, repository
 from hsis_ingest.as_it_was import Before, needed_prefixes
 from hsis_ingest.errors import NotRestorable
@@ -33,7 +33,7 @@ async def restore(state: State, caller: Caller, request: RestoreRequest) -> Uplo
     before = await state.catalog.trash_item(request.collection, entry.id, token=caller.token)
     item = request.id or entry.item
     await _require_free(state, caller, request.collection, item)
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         source = await _source(db, entry)
     made = uuid.uuid4()
     files = source.originals or source.id

@@ -11,7 +11,7 @@ from hsis.contracts.ids import ResourceId
 from hsis.contracts.uploads import Filename, RetryRequest, Upload, UploadRequest
 from hsis.digits import natural
 from hsis.errors import InvalidInput
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis.service.tokens import OptionalCaller, RequiredCaller
 from hsis_ingest import repository, uploads
 from hsis_ingest.state import AppState
@@ -49,7 +49,7 @@ async def list_uploads(
 ) -> UploadList:
     """A collection's uploads, the newest first."""
     await state.access.require(caller, collection, Role.VIEWER)
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         rows = await repository.newest(db, collection, limit, without_item=without_item)
     return UploadList(uploads=[row.told() for row in rows])
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hsis.contracts.blobs import staging_prefix
 from hsis.errors import Conflict, DomainError, InvalidInput, TooLarge, Unavailable
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import repository, transfer_repository
 from hsis_ingest.bodies import Body, Checksum, Silence
 from hsis_ingest.errors import ChecksumMismatch, LeaseLost, TransferLocked, UploadInterrupted
@@ -61,7 +61,7 @@ async def send(
         body = Body(stream, settings.transfer_idle_s, limit - row.received)
 
         async def renew() -> bool:
-            async with transaction(state.pool) as db:
+            async with autocommit(state.pool) as db:
                 asked = await transfer_repository.renew(db, transfer, token, settings.lease_s)
             if asked:
                 body.give_way()
@@ -75,14 +75,14 @@ async def send(
     finally:
         async with transaction(state.pool) as db:
             await transfer_repository.release(db, transfer, token, settings.upload_ttl_s)
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         return await transfer_repository.find(db, transfer)
 
 
 async def complete(state: State, transfer: UUID) -> None:
     """Make the file of a transfer whose every byte is stored; nothing where another does so."""
     with suppress(TransferLocked, Conflict):
-        async with transaction(state.pool) as db:
+        async with autocommit(state.pool) as db:
             row = await transfer_repository.find(db, transfer)
         await send(state, transfer, Sent(row.received, 0), _nothing())
 
@@ -93,7 +93,7 @@ async def bytes_allowed(state: State, row: TransferRow) -> int:
         return row.length
     allowed = state.settings.max_upload_bytes
     if row.upload is not None:
-        async with transaction(state.pool) as db:
+        async with autocommit(state.pool) as db:
             upload = await repository.find(db, row.upload)
         for file in upload.files:
             if file.name != row.file:

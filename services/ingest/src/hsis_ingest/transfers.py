@@ -11,7 +11,7 @@ from hsis.contracts.access import Caller, Role, Scope
 from hsis.contracts.blobs import raw_prefix, staging_prefix
 from hsis.contracts.uploads import UploadRequest, UploadState
 from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import (
     groups,
     quotas,
@@ -86,7 +86,7 @@ async def create_partial(
 
 async def owned(state: State, caller: Caller, transfer: UUID) -> TransferRow:
     """The caller's transfer, where the caller may still write; NotFound where it is another's."""
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         row = await transfer_repository.find(db, transfer)
         if row.owner != caller.subject:
             raise NotFound(f"There is no transfer {transfer}; it may have expired.")
@@ -108,12 +108,12 @@ async def look(state: State, caller: Caller, transfer: UUID) -> TransferRow:
     until = asyncio.get_running_loop().time() + state.settings.lease_s / 4 + GIVE_WAY_S
     while row.leased and row.received == first.received:
         if row is first:
-            async with transaction(state.pool) as db:
+            async with autocommit(state.pool) as db:
                 await transfer_repository.ask(db, transfer)
         if asyncio.get_running_loop().time() > until:
             break
         await asyncio.sleep(LOOK_S)
-        async with transaction(state.pool) as db:
+        async with autocommit(state.pool) as db:
             row = await transfer_repository.find(db, transfer)
     if row.full and not row.leased and row.kind is not TransferKind.FINAL:
         await sending.complete(state, transfer)
@@ -146,7 +146,7 @@ async def terminate(state: State, caller: Caller, transfer: UUID) -> None:
 
 async def complete_forgotten(state: State) -> None:
     """Make the files of transfers whose last request died when every byte was stored."""
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         found = await transfer_sweep.full(db, BATCH)
     for transfer in found:
         await sending.complete(state, transfer)

@@ -22,7 +22,7 @@ from hsis.errors import (
     TooLarge,
     Unauthenticated,
 )
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import fetch_queue, quotas, repository
 from hsis_ingest.errors import LeaseLost, UploadInterrupted
 from hsis_ingest.fetch_queue import FetchedFrom
@@ -109,7 +109,7 @@ async def _require_replaceable(state: State, caller: Caller, collection: str, it
 
 async def visible(state: State, caller: Caller | None, upload: UUID, role: Role) -> UploadRow:
     """An upload in whose collection the caller has `role`; NotFound where it may not be seen."""
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         found = await repository.find(db, upload)
     try:
         await state.access.require(caller, found.collection, role)
@@ -149,7 +149,7 @@ async def receive(
         raise _too_large(state, name)
     token = uuid.uuid4()
     lease_s = state.settings.lease_s
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         if not await repository.claim_file(db, found.id, name, token, lease_s):
             raise Conflict(f"{name} is stored already, or another request is just sending it.")
     try:
@@ -161,7 +161,7 @@ async def receive(
     except LeaseLost:
         raise Conflict(f"Another request sends {name} now, or the upload was given up.") from None
     finally:
-        async with transaction(state.pool) as db:
+        async with autocommit(state.pool) as db:
             await repository.release_file(db, found.id, name, token)
 
 
@@ -250,7 +250,7 @@ async def store_file(
 
 
 async def _renew(state: State, upload: UUID, name: str, token: UUID) -> bool:
-    async with transaction(state.pool) as db:
+    async with autocommit(state.pool) as db:
         return await repository.renew_file(db, upload, name, token, state.settings.lease_s)
 
 

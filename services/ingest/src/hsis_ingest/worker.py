@@ -31,7 +31,7 @@ from hsis.errors import (
     problem_type,
 )
 from hsis.service.logs import new_request_id, request_id
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import queue, quotas, repository, restoring
 from hsis_ingest.allocation import give_back_rest
 from hsis_ingest.cleaning import Cleaner
@@ -126,7 +126,7 @@ class Worker:
                 self._settings.lease_s,
             )
         except asyncio.CancelledError:
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 await queue.give_back(db, token)
             raise
         except Exception as raised:
@@ -158,7 +158,7 @@ class Worker:
             await quotas.reserve(self._catalog, upload.collection, holder, originals)
             await self._cleaner.prepare_item(upload)
             template = await self._template(upload, token)
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 before = await restoring.before_of(db, upload)
             conversion = Conversion(
                 upload,
@@ -183,7 +183,7 @@ class Worker:
                     raise
         if upload.trash_entry is not None:
             await self._catalog.forget_converted(upload.collection, upload.trash_entry)
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             if not await queue.succeed(db, token):
                 raise LeaseLost
 
@@ -193,7 +193,7 @@ class Worker:
         if upload.trash_entry is not None and upload.template is not None:
             return upload.template
         template = await self._catalog.template(upload.collection) or CubeMetadata()
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             if not await queue.note_template(db, token, template):
                 raise LeaseLost
         return template
@@ -210,7 +210,7 @@ class Worker:
                 async for piece in self._storage.stream(key):
                     await asyncio.to_thread(digest.update, piece)
                 sha256 = digest.hexdigest()
-                async with transaction(self._pool) as db:
+                async with autocommit(self._pool) as db:
                     await repository.note_sha256(db, upload.id, file.name, sha256)
             files.append(replace(file, sha256=sha256))
         return replace(upload, files=tuple(files))
@@ -229,12 +229,12 @@ class Worker:
         return True
 
     async def _progress(self, token: UUID, progress: float) -> None:
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             if not await queue.note_progress(db, token, progress):
                 raise LeaseLost
 
     async def _renew(self, token: UUID) -> bool:
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             return await queue.renew(db, token, self._settings.lease_s)
 
     async def _end_badly(self, upload: UploadRow, token: UUID, error: Exception) -> None:
@@ -243,27 +243,27 @@ class Worker:
         settings, extra = self._settings, {"upload": str(upload.id)}
         if isinstance(error, AWAY):
             logger.warning("the conversion waits: %s", error.detail, extra=extra)
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 await queue.give_back(db, token, settings.outage_delay_s)
             return
         if isinstance(error, MetadataMismatch):  # the files are not at fault, and are kept
             logger.warning("the metadata do not fit the cube", extra=extra)
             detail = f"{error.detail} {KEPT.format(upload=upload.id)}"
             told = problem_for(MetadataMismatch(detail))
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 await queue.fail(db, token, told, settings.upload_ttl_s)
             await self._cleaner.release_item(upload)
             return
         if isinstance(error, FINAL):
             logger.warning("the conversion failed", extra=extra)
-            async with transaction(self._pool) as db:
+            async with autocommit(self._pool) as db:
                 condemned = await queue.condemn(db, token, problem_for(error))
             if condemned:
                 await self._cleaner.purge(upload)
             return
         logger.error("a conversion failed unexpectedly", exc_info=error, extra=extra)
         last = upload.attempts >= settings.max_attempts
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             if last:
                 await queue.fail(db, token, problem_for(error), settings.upload_ttl_s)
             else:

@@ -81,6 +81,18 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
+async def autocommit(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A connection each of whose statements is a transaction of its own, its errors translated.
+
+    For one statement, and for several that read: each sees what is committed at its moment, as it
+    would inside one transaction too (READ COMMITTED). Postgres is not asked for BEGIN and COMMIT.
+    """
+    with translated():
+        async with pool.acquire() as connection:
+            yield connection
+
+
+@asynccontextmanager
 async def session(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """A connection outside of a transaction, its errors translated. Locks that it holds are let go
     at the end, and with the connection where that fails."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from hsis.contracts.access import Caller, Scope
 from hsis.contracts.ids import ResourceId
 from hsis.errors import Forbidden, InvalidInput, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_catalog.callers import KnownUser
 from hsis_catalog.repository import keys
 from hsis_catalog.state import CatalogState
@@ -56,7 +56,7 @@ class KeyList(BaseModel):
 @router.get("")
 async def list_keys(state: CatalogState, caller: KnownUser) -> KeyList:
     """The caller's keys that are not revoked."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         found = await keys.of_user(connection, uuid.UUID(caller.subject))
     return KeyList(keys=[KeyAnswer(**_told(key)) for key in found])
 
@@ -67,7 +67,7 @@ async def create_key(state: CatalogState, caller: KnownUser, new: NewKey) -> Mad
     _check(caller, new, state.settings.key_max_days)
     life = timedelta(days=new.expires_in_days)
     scopes = [str(scope) for scope in dict.fromkeys(new.scopes)]
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         key = await keys.create(
             connection, uuid.UUID(caller.subject), new.name, scopes, new.collections, life
         )
@@ -89,7 +89,7 @@ async def revoke_key(state: CatalogState, caller: KnownUser, key: uuid.UUID) -> 
     owner = uuid.UUID(caller.subject)
     if caller.key_id not in {None, str(key)}:
         raise Forbidden("An API key can revoke only itself; log in to revoke others.")
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         if not await keys.revoke(connection, key, None if caller.administers else owner):
             raise NotFound(f"There is no key {key} to revoke.")
     return Response(status_code=204)

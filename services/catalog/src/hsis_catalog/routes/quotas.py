@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from hsis.contracts.access import Role
 from hsis.contracts.quota import BytesReservation, Quota, QuotaRequest
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis.service.tokens import ServiceCaller
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import KnownCaller
@@ -19,7 +19,7 @@ _QUOTA = "/collections/{collection}/quota"
 @router.get(_QUOTA)
 async def get_quota(state: CatalogState, caller: KnownCaller, collection: str) -> Quota:
     """How much may be stored in the collection, and how much is. For editors."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
         return await quotas.get(connection, collection)
 
@@ -64,6 +64,6 @@ async def reserve_bytes(state: CatalogState, _: ServiceCaller, wanted: BytesRese
 @router.delete("/reserved-bytes", status_code=204, include_in_schema=False)
 async def release_bytes(state: CatalogState, _: ServiceCaller, holder: str) -> Response:
     """Give what was noted back. For services."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await quotas.release(connection, holder)
     return Response(status_code=204)

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from hsis.contracts.access import Access, Caller, Role
 from hsis.errors import InvalidInput
-from hsis.service.postgres import Connection, transaction
+from hsis.service.postgres import Connection, autocommit, transaction
 from hsis_catalog.access import access_of, require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
 from hsis_catalog.errors import LastOwner
@@ -39,14 +39,14 @@ class Publicity(BaseModel):
 @router.get("/access/{collection}")
 async def access(state: CatalogState, caller: AnyCaller, collection: str) -> Access:
     """What the caller may do in the collection; role null where it may not know of it."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         return await access_of(connection, caller, collection)
 
 
 @router.get("/collections/{collection}/grants")
 async def list_grants(state: CatalogState, caller: KnownCaller, collection: str) -> GrantList:
     """The roles of all users. For owners."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.OWNER)
         return await _grants(connection, collection)
 
@@ -86,7 +86,7 @@ async def set_public(
     state: CatalogState, caller: KnownCaller, collection: str, publicity: Publicity
 ) -> Publicity:
     """Let everyone read the collection, or only those with a role. For owners."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.OWNER)
         await collections.set_public(connection, collection, publicity.public)
     return publicity

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 
 from hsis.contracts.access import Caller, Role, Scope
 from hsis.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller, user_id
@@ -35,7 +35,7 @@ async def list_collections(
     request: Request, state: CatalogState, caller: AnyCaller
 ) -> JSONResponse:
     """Every collection that the caller can see."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         found = await collections.visible(connection, reach_of(caller))
     return JSONResponse(answers.collections(found, public_origin(request, state.settings)))
 
@@ -72,7 +72,7 @@ async def get_collection(
     request: Request, state: CatalogState, caller: AnyCaller, collection: str
 ) -> JSONResponse:
     """One collection."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
         document = await collections.get(connection, collection)
     if document is None:
@@ -86,12 +86,12 @@ async def replace_collection(
 ) -> JSONResponse:
     """Replace a collection's document. For owners."""
     origin = public_origin(request, state.settings)
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.OWNER)
     document = collection_of(await read_json(request), origin)
     if document["id"] != collection:
         raise InvalidDocument(f"id is {document['id']!r}; the path says {collection!r}.")
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         if not await collections.replace(connection, document):
             raise _gone(collection)
     return JSONResponse(answers.collection(document, origin))

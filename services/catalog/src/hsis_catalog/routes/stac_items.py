@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from hsis.contracts.access import Caller, Role
 from hsis.errors import Conflict, NotFound
 from hsis.service.entity_tags import names
-from hsis.service.postgres import Connection, transaction
+from hsis.service.postgres import Connection, autocommit, transaction
 from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
@@ -66,7 +66,7 @@ async def list_items(
     if "collections" in request.query_params:
         raise InvalidQuery("collections: the path names the collection.")
     query = from_parameters(request.query_params.multi_items(), state.settings)
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
     return await _linked_page(request, state, caller, replace(query, collections=[collection]))
 
@@ -84,7 +84,7 @@ async def create_item(
     A service says with `counted` which assets it has stored; without it, all that say a size.
     """
     origin = public_origin(request, state.settings)
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
     body = await read_json(request)
     new = item_of(body, collection, origin)
@@ -112,7 +112,7 @@ async def get_item(
 ) -> Response:
     """One item with all of its bands. Its strong ETag is for If-None-Match here, and for If-Match
     where it is replaced or removed."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
         document = await items.get(connection, collection, item)
     if document is None:
@@ -139,7 +139,7 @@ async def replace_item(
     A service says with `counted` which assets it has stored; those that it takes out, it removes.
     """
     origin = public_origin(request, state.settings)
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
     body = await read_json(request)
     new = item_of(body, collection, origin)

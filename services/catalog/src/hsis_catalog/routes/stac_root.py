@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from hsis.contracts.sweep import Removal
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis.service.tokens import ServiceCaller
 from hsis.service.urls import public_origin
 from hsis_catalog.repository import items, quotas, trash
@@ -46,7 +46,7 @@ async def removed_items(
 async def stored_prefix(state: CatalogState, _: ServiceCaller, prefix: str) -> dict[str, bool]:
     """Whether any item, one in the trash too, has files under `raw/<collection>/<upload>/` or
     `cubes/<collection>/<item>/`: these are not to be removed. For services."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         return {"used": await items.uses(connection, prefix)}
 
 
@@ -55,7 +55,7 @@ async def unknown_prefixes(
     state: CatalogState, _: ServiceCaller, removal: Removal
 ) -> dict[str, list[str]]:
     """Those of the prefixes that catalog knows nothing of. For services."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         return {"unknown": await items.unknown(connection, removal.prefixes)}
 
 

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from hsis.contracts.access import Role
 from hsis.contracts.metadata import CubeMetadata
 from hsis.errors import InvalidInput, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_catalog.access import require_role
 from hsis_catalog.callers import AnyCaller, KnownCaller
 from hsis_catalog.repository import templates
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/stac/collections/{collection}/template", tags=["temp
 @router.get("", response_model=CubeMetadata)
 async def get_template(state: CatalogState, caller: AnyCaller, collection: str) -> Response:
     """A collection's template. For viewers."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.VIEWER)
         found = await templates.get(connection, collection)
     if found is None:
@@ -36,7 +36,7 @@ async def put_template(
         raise InvalidInput(
             "A template lists its `wavelengths`; it cannot name a file of an upload."
         )
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.OWNER)
         await templates.put(connection, collection, template)
     return JSONResponse(template.said())
@@ -45,7 +45,7 @@ async def put_template(
 @router.delete("", status_code=204)
 async def delete_template(state: CatalogState, caller: KnownCaller, collection: str) -> Response:
     """Remove a collection's template; items keep what they had of it. For owners."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.OWNER)
         if not await templates.delete(connection, collection):
             raise _no_template(collection)

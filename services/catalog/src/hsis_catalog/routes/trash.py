@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from hsis.contracts.access import Role
 from hsis.contracts.trash import TrashEntry, TrashPage
 from hsis.errors import NotFound
-from hsis.service.postgres import Connection, transaction
+from hsis.service.postgres import Connection, autocommit, transaction
 from hsis.service.tokens import ServiceCaller
 from hsis.service.urls import public_origin
 from hsis_catalog.access import require_role
@@ -35,7 +35,7 @@ async def list_trash(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> TrashPage:
     """What is in the trash, newest first. For editors."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
         return TrashPage(
             entries=await trash.page(connection, collection, item, after, limit),
@@ -48,7 +48,7 @@ async def get_entry(
     state: CatalogState, caller: KnownCaller, collection: str, entry: UUID
 ) -> TrashEntry:
     """One entry. For editors."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
         return await _find(connection, collection, entry)
 
@@ -58,7 +58,7 @@ async def get_item(
     request: Request, state: CatalogState, caller: KnownCaller, collection: str, entry: UUID
 ) -> JSONResponse:
     """The item that it was. For editors."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         await require_role(connection, caller, collection, Role.EDITOR)
         document = await trash.document(connection, collection, entry)
     if document is None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from hsis.errors import Conflict, NotFound
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit
 from hsis_catalog.callers import KnownCaller
 from hsis_catalog.repository import users
 from hsis_catalog.state import CatalogState
@@ -42,7 +42,7 @@ class UserList(BaseModel):
 async def list_users(state: CatalogState, caller: KnownCaller) -> UserList:
     """Every user."""
     caller.require_admin()
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         return UserList(users=[_answer(user) for user in await users.every(connection)])
 
 
@@ -51,7 +51,7 @@ async def create_user(state: CatalogState, caller: KnownCaller, new: NewUser) ->
     """Create a user; Conflict when the name is taken."""
     caller.require_admin()
     encoded = await state.passwords.hash(new.password)
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         user = await users.create(connection, new.name, encoded, new.admin)
     if user is None:
         raise Conflict(f"There is a user {new.name!r} already.")
@@ -64,7 +64,7 @@ async def delete_user(state: CatalogState, caller: KnownCaller, name: str) -> Re
     caller.require_admin()
     if name == caller.name:
         raise Conflict("You cannot remove yourself; let another administrator do it.")
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         if not await users.delete(connection, name):
             raise NotFound(f"There is no user {name!r}.")
     return Response(status_code=204)

@@ -15,7 +15,7 @@ from hsis.contracts.jobs import JobInfo, JobStatus
 from hsis.errors import NotFound, Unavailable
 from hsis.service.access import check_token_limits
 from hsis.service.app import PROBLEM_MEDIA_TYPE
-from hsis.service.postgres import transaction
+from hsis.service.postgres import autocommit, transaction
 from hsis.service.tokens import RequiredCaller
 from hsis.service.urls import public_origin
 from hsis_inference.describe import RESULT
@@ -51,7 +51,7 @@ async def job_list(
     """The newest jobs: the caller's own and those of every collection that the caller can see."""
     caller.require_scope(Scope.READ)
     seen = [entry["id"] for entry in await state.catalog.collections(token=caller.token)]
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         only = None if caller.collections is None else sorted(caller.collections)
         found = await jobs.visible(connection, caller.subject, seen, only, limit)
     origin = public_origin(request, state.settings)
@@ -115,7 +115,7 @@ async def dismiss(
 
 async def _visible(state: State, caller: Caller, job: uuid.UUID) -> JobState:
     """The job; NoSuchJob where the caller may not know of it."""
-    async with transaction(state.pool) as connection:
+    async with autocommit(state.pool) as connection:
         found = await jobs.get(connection, job)
     if found is None:
         raise NoSuchJob(f"There is no job {job}.")
@@ -146,7 +146,7 @@ async def _changes(state: State, job: JobState, origin: str) -> AsyncIterator[st
             return
         await asyncio.sleep(state.settings.events_poll_s)
         try:
-            async with transaction(state.pool) as connection:
+            async with autocommit(state.pool) as connection:
                 current = await jobs.get(connection, job.id)
         except Unavailable as error:  # the answer has begun: its end tells the client to ask again
             logger.warning("a stream of events ends: %s", error.detail)
