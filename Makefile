@@ -51,7 +51,7 @@ demo: install ## the same, with a synthetic sample scene loaded
 
 test: install $(VENV)/.installed-dev ## every test that needs no Docker
 	@# Some hundred processes start: what they import is compiled once, whatever the environment says.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=4
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=5
 
 test-compose: install $(VENV)/.installed-dev ## the containers, on a Docker engine that is found or started
 	@$(BIN)/python tests/compose/engine.py start >/dev/null # says why where it cannot

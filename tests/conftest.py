@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,7 +28,7 @@ from hsis_embedded.supervisor import Program, Supervisor
 from tests.support import databases, tokens
 from tests.support.embedded import Embedded
 from tests.support.platform import Platform, fresh_bucket, running_platform
-from tests.support.scheduling import SharedInstallation
+from tests.support.scheduling import SharedInstallation, longest_first
 from tests.support.servers import served
 
 # What is set for the tests themselves.
@@ -45,6 +46,11 @@ PlatformFactory = Callable[..., AbstractAsyncContextManager[Platform]]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstallation:
     """How tests are given to processes."""
     return SharedInstallation(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In which order they are given to processes."""
+    longest_first(items)
 
 
 def pytest_collection_finish() -> None:
@@ -105,7 +111,7 @@ def make_token(keys: SigningKeys) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
-    """A cluster of the session's own."""
+    """A cluster of the session's own; its tens of thousands of files go with it."""
     home = tmp_path_factory.mktemp("postgres")
     server = Postgres(home / "data", free_port(), "superuser-of-the-tests")
     server.initialise()
@@ -117,6 +123,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
             Program("postgres", command, {}, partial(answers_sql, server), signal.SIGINT)
         )
         yield server
+    shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")
@@ -149,6 +156,7 @@ async def object_store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     with Supervisor(home) as supervisor:
         await supervisor.start(program)
         yield store
+    shutil.rmtree(home)
 
 
 @pytest.fixture
