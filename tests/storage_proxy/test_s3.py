@@ -17,6 +17,7 @@ from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.hot import HotReads
 from hsis_storage_proxy.objects import PIECE_BYTES
+from hsis_storage_proxy.places import KeyTurns
 from hsis_storage_proxy.ranges import WantedRange
 from hsis_storage_proxy.reading import Content, read
 from hsis_storage_proxy.s3 import open_s3
@@ -71,7 +72,8 @@ def settings_for(store: ObjectStore, bucket: str, **more: Any) -> Settings:
 
 async def slice_of(store: BlobStore, wanted: WantedRange | None) -> bytes:
     """What a reader of the range gets."""
-    answer = await read(store, KEY, Conditions(), (wanted,) if wanted else (), fresh=True)
+    ranges = (wanted,) if wanted else ()
+    answer = await read(store, KeyTurns(), KEY, Conditions(), ranges, fresh=True)
     assert isinstance(answer, Content)
     try:
         content = b"".join([piece async for piece in answer.opened.pieces()])

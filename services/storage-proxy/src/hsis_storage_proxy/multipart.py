@@ -38,6 +38,11 @@ class OpenRanges:
         self._end = f"\r\n--{self.boundary}--\r\n".encode()
 
     @property
+    def settled(self) -> bool:
+        """Whether what is told of the blob is true of it for certain."""
+        return self._open.settled
+
+    @property
     def length(self) -> int:
         """Bytes of the answer's body, what is between the ranges included."""
         return sum(map(len, self._heads)) + sum(s.length for s in self._spans) + len(self._end)
@@ -49,7 +54,7 @@ class OpenRanges:
                 self._open.close()
                 wanted = WantedRange(span.start, span.stop - 1)
                 self._open = await self._store.open(self.blob.key, wanted)
-                if self._open.blob.etag != self.blob.etag:
+                if self._open.blob.etag != self.blob.etag or not self._open.settled:
                     raise Unavailable(f"The blob {self.blob.key!r} was replaced meanwhile.")
             yield head
             async for piece in self._open.pieces():

@@ -16,11 +16,17 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class OpenBlob:
-    """A blob whose body is still to be read. `close` it in any case."""
+    """A blob whose body is still to be read. `close` it in any case.
 
-    def __init__(self, blob: Blob, span: Span, skip: int, body: Any) -> None:
+    `settled` unless this process was changing it: what is told of it may then be of the one before.
+    """
+
+    def __init__(
+        self, blob: Blob, span: Span, skip: int, body: Any, *, settled: bool = True
+    ) -> None:
         self.blob = blob
         self.span = span
+        self.settled = settled
         self._skip = skip
         self._body = body
 

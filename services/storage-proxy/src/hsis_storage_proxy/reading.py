@@ -9,6 +9,7 @@ from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.multipart import OpenRanges
 from hsis_storage_proxy.objects import OpenBlob
+from hsis_storage_proxy.places import KeyTurns
 from hsis_storage_proxy.ranges import Span, WantedRange
 from hsis_storage_proxy.store import BlobStore
 
@@ -29,22 +30,52 @@ class Content:
     opened: OpenBlob
     partial: bool
 
+    @property
+    def settled(self) -> bool:
+        """Whether what is told of the bytes is true of them for certain."""
+        return self.opened.settled
+
+    def close(self) -> None:
+        """Do not read them."""
+        self.opened.close()
+
+
+Answer = NotModified | Content | OpenRanges
+
 
 async def read(
+    store: BlobStore,
+    turns: KeyTurns,
+    key: str,
+    conditions: Conditions,
+    wanted: Sequence[WantedRange],
+    *,
+    fresh: bool,
+) -> Answer:
+    """What to answer. NotFound, PreconditionFailed, RangeNotSatisfiable as they apply.
+
+    `fresh` where what was read a moment ago will not do.
+
+    One request to S3 where that is enough. Where the size or the entity tag is needed first, the
+    bytes are of the very blob that was looked at. What is changed meanwhile is read again when
+    it is this reader's turn.
+    """
+    answer = await _read(store, key, conditions, wanted, fresh=fresh)
+    if isinstance(answer, NotModified) or answer.settled:
+        return answer
+    answer.close()
+    async with turns.of(key):
+        return await _read(store, key, conditions, wanted, fresh=fresh)
+
+
+async def _read(
     store: BlobStore,
     key: str,
     conditions: Conditions,
     wanted: Sequence[WantedRange],
     *,
     fresh: bool,
-) -> NotModified | Content | OpenRanges:
-    """What to answer. NotFound, PreconditionFailed, RangeNotSatisfiable as they apply.
-
-    `fresh` where what was read a moment ago will not do.
-
-    One request to S3 where that is enough. Where the size or the entity tag is needed first, the
-    bytes are of the very blob that was looked at.
-    """
+) -> Answer:
     if not conditions and (not wanted or (len(wanted) == 1 and wanted[0].forwardable)):
         one = wanted[0] if wanted else None
         opened = await (store.open(key, one) if fresh else store.open_hot(key, one))
@@ -56,7 +87,7 @@ async def read(
         spans = _spans(blob, wanted if conditions.range_applies(blob) else ())
         asked = WantedRange(spans[0].start, spans[0].stop - 1) if spans else None
         opened = await store.open(key, asked)
-        if opened.blob.etag == blob.etag:
+        if opened.blob.etag == blob.etag or not opened.settled:
             if len(spans) > 1:
                 return OpenRanges(store, blob, spans, opened)
             return Content(opened, partial=bool(spans))

@@ -95,7 +95,8 @@ async def get_blob(request: Request, key: str) -> Response:
     wanted = parse_ranges(header, state.settings.max_ranges)
     # A service decides by what it reads, so it must be what every replica has written.
     fresh = (caller is not None and caller.is_service) or _wants_fresh(request)
-    answer = await read(state.store, key, Conditions.of(request.headers), wanted, fresh=fresh)
+    conditions = Conditions.of(request.headers)
+    answer = await read(state.store, state.turns, key, conditions, wanted, fresh=fresh)
     if isinstance(answer, NotModified):
         return not_modified_response(answer.blob)
     digest = wants_sha256(request.headers.get("Want-Content-Digest"))

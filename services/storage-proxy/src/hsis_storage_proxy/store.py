@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from hsis.contracts.blobs import Blob, BlobPage
 from hsis.errors import Conflict, DomainError, NotFound, Unavailable
+from hsis_storage_proxy.changes import Changes
 from hsis_storage_proxy.errors import RangeNotSatisfiable
 from hsis_storage_proxy.hot import HotRead, HotReads
 from hsis_storage_proxy.objects import (
@@ -41,6 +43,7 @@ class BlobStore:
         self._bucket = bucket
         self._hot = HotReads(0, 0) if hot is None else hot
         self._tags = KeptTags() if tags is None else tags
+        self._changes = Changes()
 
     async def make_bucket(self) -> None:
         """Make the bucket where there is none; harmless when others do so at the same time."""
@@ -88,6 +91,27 @@ class BlobStore:
         RangeNotSatisfiable when the range begins after the end. Right whether S3 answers a range
         with 206, with 200 and a Content-Range, or with 200 and everything.
         """
+        with self._changes.reading(key) as reading:
+            answer = await self._begun(key, wanted)
+        settled = not reading.disturbed
+        try:
+            told = parse_content_range(answer.get("ContentRange"))
+            if told is not None:
+                span, size = told
+                blob = blob_of(key, answer, size, self._tags)
+                return OpenBlob(blob, span, 0, answer["Body"], settled=settled)
+            size = int(answer["ContentLength"])
+            span_or_none = wanted.within(size) if wanted else Span(0, size)
+            if span_or_none is None:
+                raise _unsatisfiable(key, size)
+            blob = blob_of(key, answer, size, self._tags)
+            skip = span_or_none.start
+            return OpenBlob(blob, span_or_none, skip, answer["Body"], settled=settled)
+        except DomainError:
+            answer["Body"].close()
+            raise
+
+    async def _begun(self, key: str, wanted: WantedRange | None) -> dict[str, Any]:
         more = {"Range": _range_header(wanted)} if wanted else {}
         with translated(key):
             answer = await self._reads.get(self._bucket, key, more)
@@ -98,20 +122,7 @@ class BlobStore:
                 if wanted is None or error_status(error) != 416:
                     raise
                 raise _unsatisfiable(key, (await self.head(key)).size) from error
-        try:
-            told = parse_content_range(answer.get("ContentRange"))
-            if told is not None:
-                span, size = told
-                return OpenBlob(blob_of(key, answer, size, self._tags), span, 0, answer["Body"])
-            size = int(answer["ContentLength"])
-            span_or_none = wanted.within(size) if wanted else Span(0, size)
-            if span_or_none is None:
-                raise _unsatisfiable(key, size)
-            blob = blob_of(key, answer, size, self._tags)
-            return OpenBlob(blob, span_or_none, span_or_none.start, answer["Body"])
-        except DomainError:
-            answer["Body"].close()
-            raise
+        return answer
 
     async def open_hot(self, key: str, wanted: WantedRange | None = None) -> OpenBlob:
         """The same, or what a small read of the same bytes brought a moment ago."""
@@ -119,7 +130,8 @@ class BlobStore:
         if found is None:
             begun = self._hot.begin(key)
             opened = await self.open(key, wanted)
-            if opened.span.length > PIECE_BYTES or not self._hot.fits(opened.span.length):
+            size = opened.span.length
+            if size > PIECE_BYTES or not self._hot.fits(size) or not opened.settled:
                 return opened
             found = HotRead(opened.blob, opened.span, await opened.whole())
             self._hot.keep(wanted, found, begun)
@@ -129,7 +141,7 @@ class BlobStore:
     def _changed(self, key: str) -> Iterator[None]:
         """Forgets what was read of a blob once it is changed, or may be."""
         try:
-            with translated(key):
+            with self._changes.changing(key), translated(key):
                 yield
         finally:
             self._hot.forget(key)
