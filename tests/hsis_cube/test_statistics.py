@@ -49,6 +49,16 @@ def test_nodata_nan_and_infinity_do_not_count() -> None:
     assert (empty.band, empty.valid_count, empty.min, empty.mean, empty.p2) == (2, 0, *[None] * 3)
 
 
+def test_what_a_float_cannot_hold_is_not_told() -> None:
+    largest = np.finfo(np.float64).max
+    values = np.array([[[largest, -largest, largest, largest]], [[1e200, -1e200, 1, 1]]])
+    sums, squares = collect(values, None, 1).bands
+    assert (sums.valid_count, sums.min, sums.max) == (4, -largest, largest)
+    assert (sums.mean, sums.std, sums.p2, sums.p98) == (None, None, None, largest)
+    assert (squares.mean, squares.std) == (0.5, None)
+    assert squares.p2 == pytest.approx(np.percentile(values[1], 2))
+
+
 def test_a_small_sample_is_a_regular_grid() -> None:
     values = random_values((2, 90, 70), "int32")
     result = collect(values, None, 7, sample_bytes=2 * 4 * 400)

@@ -23,7 +23,8 @@ PIECE_VALUES = 64 * 1024
 
 
 class BandStatistics(BaseModel):
-    """One band, in stored units. All but the count are None where no pixel is valid.
+    """One band, in stored units. All but the count are None where no pixel is valid; those but min
+    and max also where their sums and differences are beyond what a float64 holds.
 
     A pixel is valid where it is finite and not nodata. `std` is of the population (ddof 0).
     Complex values count by their magnitude.
@@ -121,6 +122,10 @@ class StatisticsCollector:
 
     def merge(self, counted: Counted) -> None:
         """Take in what was counted."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._merge(counted)
+
+    def _merge(self, counted: Counted) -> None:
         bands = counted.bands
         for piece in counted.pieces:
             known = self._count[bands]
@@ -192,11 +197,15 @@ class StatisticsCollector:
             valid_count=count,
             min=float(self._min[band]),
             max=float(self._max[band]),
-            mean=float(self._mean[band]),
-            std=math.sqrt(self._squares[band] / count),
-            p2=low,
-            p98=high,
+            mean=_finite(float(self._mean[band])),
+            std=_finite(math.sqrt(self._squares[band] / count)),
+            p2=_finite(low),
+            p98=_finite(high),
         )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _note_moments(found: _Moments, bands: slice, values: NDArray[Any]) -> None:
@@ -213,10 +222,11 @@ def _note_moments(found: _Moments, bands: slice, values: NDArray[Any]) -> None:
         found.mean[bands] = total / count
         found.squares[bands] = (count * squares - total * total) / count
         return
-    mean = exact.mean(axis=1)
-    exact -= mean[:, None]
-    found.mean[bands] = mean
-    found.squares[bands] = np.einsum("ij,ij->i", exact, exact)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = exact.mean(axis=1)
+        exact -= mean[:, None]
+        found.mean[bands] = mean
+        found.squares[bands] = np.einsum("ij,ij->i", exact, exact)
 
 
 def percentiles(values: NDArray[Any], percents: Sequence[float]) -> list[float]:
