@@ -50,6 +50,20 @@ async def test_an_upload_makes_its_collection_private(ingest: Ingest):
     assert [entry["id"] for entry in listed.json()["uploads"]] == [upload.id]
 
 
+async def test_a_list_counts_the_files_that_it_does_not_tell(ingest: Ingest):
+    files = [{"name": f"{number:02}.tif", "size": number} for number in range(17)]
+    upload = await ingest.client.create(
+        request_of("bands", files=[*files, {"name": "MTL.txt"}]), token=ingest.admin_token
+    )
+    await ingest.client.put_file(upload.id, "16.tif", bytes(16), token=ingest.admin_token)
+    alone = await ingest.client.upload(upload.id, token=ingest.admin_token)
+    assert [file.name for file in alone.files] == [f"{n:02}.tif" for n in range(17)] + ["MTL.txt"]
+    [listed] = await ingest.client.uploads("bands", token=ingest.admin_token)
+    assert (listed.file_count, listed.received_count, listed.size) == (18, 1, sum(range(17)))
+    asked = {"metadata": None, "calibration": None}
+    assert listed == alone.model_copy(update=asked | {"files": alone.files[:16]})
+
+
 async def test_what_was_asked_for_is_told_to_editors_alone(ingest: Ingest):
     said = {"place": [8.4, 49.0], "properties": {"lab:site": "a nest"}}
     token = ingest.admin_token

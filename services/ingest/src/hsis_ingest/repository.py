@@ -12,6 +12,9 @@ from hsis.contracts.uploads import UploadRequest
 from hsis.errors import Conflict, NotFound
 from hsis_ingest.rows import UploadRow, upload_of
 
+LISTED_FILES = 16
+"""Of each upload of a list: one may have hundreds."""
+
 
 async def create(
     db: asyncpg.Connection,
@@ -100,8 +103,8 @@ async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> U
 async def newest(
     db: asyncpg.Connection, collection: str, limit: int, *, without_item: bool = False
 ) -> list[UploadRow]:
-    """A collection's uploads, the newest first; or those of them that are no item, or not of all
-    of their scenes, which do not count for themselves."""
+    """A collection's uploads, the newest first, each with its first LISTED_FILES files; or those of
+    them that are no item, or not of all of their scenes, which do not count for themselves."""
     rows = await db.fetch(
         "SELECT * FROM uploads u WHERE collection = $1 AND NOT discarded"
         " AND (NOT $3 OR parent IS NULL AND (state <> 'succeeded' OR unpacked AND EXISTS ("
@@ -112,7 +115,7 @@ async def newest(
         limit,
         without_item,
     )
-    return await with_files(db, rows)
+    return await with_files(db, rows, LISTED_FILES)
 
 
 async def is_active(
@@ -275,11 +278,21 @@ async def requeue(db: asyncpg.Connection, upload: UUID) -> None:
         raise Conflict("The files of this upload are not kept, or it has not failed.")
 
 
-async def with_files(db: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UploadRow]:
-    """Rows of uploads with their files and scenes."""
+async def with_files(
+    db: asyncpg.Connection, rows: Sequence[asyncpg.Record], files: int | None = None
+) -> list[UploadRow]:
+    """Rows of uploads with their scenes and the first so many of their files, or all."""
     found = await db.fetch(
-        "SELECT * FROM files WHERE upload = ANY($1::uuid[]) ORDER BY upload, position",
+        "SELECT * FROM (SELECT upload, count(*), count(size) AS received,"
+        "  coalesce(sum(coalesce(size, declared_size)), 0)::bigint AS total,"
+        "  bool_or(source IS NOT NULL AND size IS NULL) AS fetching,"
+        "  CASE WHEN count(declared_size) = count(*) AND sum(declared_size) > 0 THEN least(1.0,"
+        "   sum(coalesce(size, fetched)) / sum(declared_size)) ELSE 0 END::double precision AS here"
+        "  FROM files WHERE upload = ANY($1::uuid[]) GROUP BY upload) AS totals,"
+        " LATERAL (SELECT * FROM files WHERE upload = totals.upload ORDER BY position LIMIT $2)"
+        " AS file ORDER BY totals.upload, position",
         [row["id"] for row in rows],
+        files,
     )
     scenes = await db.fetch(
         "SELECT id, parent, item, state, progress, error, expires_at FROM uploads"

@@ -53,6 +53,19 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FileTotals:
+    """Of all files of an upload. `size` is the bytes of those whose size is known; `fetching` tells
+    whether one is missing that ingest fetches itself, `here` the part that is stored, 0 to 1, of
+    files that all say their size, else 0."""
+
+    count: int = 0
+    received: int = 0
+    size: int = 0
+    fetching: bool = False
+    here: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRow:
     """An upload as the database has it.
 
@@ -84,6 +97,7 @@ class UploadRow:
     group_name: str | None
     named: bool
     files: tuple[StoredFile, ...]
+    totals: FileTotals
     originals: UUID | None = None
     trash_entry: UUID | None = None
     restored: Mapping[str, Any] | None = None
@@ -109,15 +123,7 @@ class UploadRow:
     @property
     def fetching(self) -> bool:
         """Whether files are still missing that ingest fetches itself."""
-        missing = any(file.source is not None and not file.received for file in self.files)
-        return self.state is UploadState.RECEIVING and missing
-
-    def _fetched_part(self) -> float:
-        """Of the bytes of files whose size is known before, 0 to 1."""
-        known = [file for file in self.files if file.declared_size is not None]
-        total = sum(file.declared_size or 0 for file in known)
-        here = sum(file.fetched if file.size is None else file.size for file in known)
-        return min(1.0, here / total) if total and len(known) == len(self.files) else 0.0
+        return self.state is UploadState.RECEIVING and self.totals.fetching
 
     def told_with_asked(self) -> Upload:
         """What its editors see of it alone: with what was asked for, which may be long."""
@@ -151,7 +157,10 @@ class UploadRow:
                 )
                 for file in self.files
             ],
-            progress=self._fetched_part() if self.fetching else self.progress,
+            file_count=self.totals.count,
+            received_count=self.totals.received,
+            size=self.totals.size,
+            progress=self.totals.here if self.fetching else self.progress,
             attempts=self.attempts,
             error=self.error,
             created_at=self.created_at,
@@ -197,7 +206,7 @@ def upload_of(
     files: Sequence[asyncpg.Record],
     scenes: Sequence[asyncpg.Record] = (),
 ) -> UploadRow:
-    """The typed form of a row, its files' rows and those of its scenes."""
+    """The typed form of a row, its files' rows, each with the totals, and those of its scenes."""
     error: Any = row["error"]
     return UploadRow(
         id=row["id"],
@@ -233,6 +242,7 @@ def upload_of(
             )
             for file in files
         ),
+        totals=_totals(files),
         originals=row["originals"],
         trash_entry=row["trash_entry"],
         restored=None if row["restored"] is None else json.loads(row["restored"]),
@@ -244,6 +254,15 @@ def upload_of(
         unpacked=row["unpacked"],
         scenes=tuple(scene_of(scene) for scene in scenes),
         white_reflectance=_number_or_name(row["white_reflectance"]),
+    )
+
+
+def _totals(files: Sequence[asyncpg.Record]) -> FileTotals:
+    if not files:
+        return FileTotals()
+    told = files[0]
+    return FileTotals(
+        told["count"], told["received"], told["total"], told["fetching"], told["here"]
     )
 
 

@@ -236,7 +236,10 @@ class Upload(BaseModel):
     collection: str
     item: str
     state: UploadState
-    files: list[ReceivedFile]
+    files: list[ReceivedFile] = Field(description="In lists of uploads the first 16 of each")
+    file_count: int = Field(default=0, description="How many files it has in all")
+    received_count: int = Field(default=0, description="How many of them are stored")
+    size: int = Field(default=0, description="Bytes of them all, of those whose size is known")
     progress: float = Field(default=0.0, ge=0, le=1, description="Of fetching or of the conversion")
     attempts: int = 0
     error: Problem | None = None
