@@ -130,6 +130,7 @@ async def test_what_is_refused(idle_ingest: Ingest, tus: Tus):
         "no base64": (await tus.create(1, Upload_Metadata="filename !!"), 400),
         "twice": (await tus.create(1, Upload_Metadata="a,a"), 400),
         "concat": (await tus.create(1, Upload_Concat="else"), 400),
+        "no url": (await tus.create(None, Upload_Concat="final;http://[", metadata=metadata), 400),
         "no parts": (await tus.create(None, Upload_Concat="final;", metadata=metadata), 400),
         "unknown": (await tus.ask("HEAD", f"{tus.url}/uploads/files/none"), 404),
         "another's": (await stranger.ask("HEAD", url), 404),

@@ -322,6 +322,7 @@ async def test_original_files_come_as_they_were(tiles: Tiles, tmp_path: Path) ->
         ({"format": "npy", "window": "5,5,5,10"}, "no part of the cube"),
         ({"format": "npy", "window": "0,0,1.5,1"}, "x0,y0,x1,y1"),
         ({"format": "npy", "bbox": "0,0,1,1"}, "reaches from 500000,4.991e+06 to 518000,5e+06"),
+        ({"format": "npy", "bbox": "-1e308,-1e308,1e308,1e308"}, "too large to compute with"),
         ({"format": "npy", "bbox": "0,0,1,1", "window": "0,0,1,1"}, "not both"),
         ({"format": "npy", "interleave": "bip"}, "format=envi"),
         ({"format": "original", "bands": "1"}, "format=original"),

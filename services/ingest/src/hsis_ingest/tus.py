@@ -3,8 +3,6 @@
 from collections.abc import Callable, Coroutine
 from email.utils import format_datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -13,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hsis.errors import Forbidden, InvalidInput, NotFound, TooLarge
+from hsis.errors import Forbidden, InvalidInput, TooLarge
 from hsis.service.tokens import RequiredCaller
 from hsis.service.urls import public_origin
 from hsis_ingest import concatenation, sending, transfers
@@ -21,7 +19,7 @@ from hsis_ingest.bodies import ALGORITHMS, Checksum
 from hsis_ingest.errors import WrongContentType, WrongVersion
 from hsis_ingest.state import AppState, State
 from hsis_ingest.transfer_rows import TransferKind, TransferRow
-from hsis_ingest.tus_headers import count, parse_metadata
+from hsis_ingest.tus_headers import PATH, count, parse_concat, parse_metadata, transfer_id
 
 VERSION = "1.0.0"
 EXTENSIONS = (
@@ -29,8 +27,6 @@ EXTENSIONS = (
     "concatenation"
 )
 CONTENT_TYPE = "application/offset+octet-stream"
-PATH = "/uploads/files"
-MAX_PARTIALS = 1000
 
 
 class TusRoute(APIRoute):
@@ -72,7 +68,7 @@ async def create(request: Request, state: AppState, caller: RequiredCaller) -> R
         if "Upload-Length" in request.headers:
             raise InvalidInput("A final upload has no Upload-Length: its parts have it.")
         new = transfers.NewFile(values, metadata, None)
-        row = await concatenation.concatenate(state, caller, _partials(concat), new, concat)
+        row = await concatenation.concatenate(state, caller, parse_concat(concat), new, concat)
         return _created(request, state, row)
     length = _new_length(request, state)
     if concat is None:
@@ -93,7 +89,7 @@ async def tell(
 ) -> Response:
     """How many bytes of a transfer are here."""
     _require_version(request)
-    row = await transfers.look(state, caller, _id(transfer))
+    row = await transfers.look(state, caller, transfer_id(transfer))
     headers = {"Cache-Control": "no-store", **_standing(row)}
     if row.length is None:
         headers["Upload-Defer-Length"] = "1"
@@ -116,7 +112,7 @@ async def send(
     _require_version(request)
     if request.headers.get("Content-Type", "").strip().lower() != CONTENT_TYPE:
         raise WrongContentType(f"The Content-Type of a transfer's bytes is {CONTENT_TYPE}.")
-    row = await transfers.owned(state, caller, _id(transfer))
+    row = await transfers.owned(state, caller, transfer_id(transfer))
     if row.kind is TransferKind.FINAL:
         raise Forbidden("A final upload is made of its parts; nothing can be sent to it.")
     sent = sending.Sent(
@@ -137,7 +133,7 @@ async def terminate(
 ) -> Response:
     """Give a transfer up."""
     _require_version(request)
-    await transfers.terminate(state, caller, _id(transfer))
+    await transfers.terminate(state, caller, transfer_id(transfer))
     return Response(status_code=204)
 
 
@@ -201,23 +197,6 @@ def _require_version(request: Request) -> None:
     spoken = request.headers.get("Tus-Resumable")
     if spoken != VERSION:
         raise WrongVersion(f"Tus-Resumable is {spoken or 'missing'}; {VERSION} is spoken here.")
-
-
-def _id(transfer: str) -> UUID:
-    try:
-        return UUID(transfer)
-    except ValueError:
-        raise NotFound(f"There is no transfer {transfer!r}.") from None
-
-
-def _partials(concat: str) -> list[UUID]:
-    urls = concat.removeprefix("final;").split()
-    if not 1 <= len(urls) <= MAX_PARTIALS:
-        raise InvalidInput(f"A final upload has 1 to {MAX_PARTIALS} parts.")
-    paths = [urlsplit(url).path for url in urls]
-    if not all(path.startswith(PATH + "/") for path in paths):
-        raise InvalidInput(f"The URLs in Upload-Concat are of {PATH}/…")
-    return [_id(path.removeprefix(PATH + "/")) for path in paths]
 
 
 def _new_length(request: Request, state: State) -> int | None:

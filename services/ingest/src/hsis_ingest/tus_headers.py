@@ -5,10 +5,14 @@ import binascii
 import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from hsis.digits import natural
-from hsis.errors import InvalidInput
+from hsis.errors import InvalidInput, NotFound
 
+PATH = "/uploads/files"
+MAX_PARTIALS = 1000
 MAX_METADATA = 8192
 PLAIN_METADATA = (
     "wavelengths_file",
@@ -57,6 +61,35 @@ def parse_metadata(header: str | None) -> dict[str, str]:
         except (binascii.Error, ValueError):
             raise InvalidInput(f"The value of {key!r} in Upload-Metadata is no Base64.") from None
     return values
+
+
+def parse_concat(header: str) -> list[UUID]:
+    """The partial transfers that an Upload-Concat of `final;` and URLs names, in its order.
+
+    InvalidInput where one is no URL of a transfer, NotFound where its last part is no id of one.
+    """
+    urls = header.removeprefix("final;").split()
+    if not 1 <= len(urls) <= MAX_PARTIALS:
+        raise InvalidInput(f"A final upload has 1 to {MAX_PARTIALS} parts.")
+    return [transfer_id(_path_in(url).removeprefix(PATH + "/")) for url in urls]
+
+
+def transfer_id(text: str) -> UUID:
+    """The id of a transfer; NotFound where it cannot be one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"There is no transfer {text!r}.") from None
+
+
+def _path_in(url: str) -> str:
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # brackets around what is no IPv6 address
+        path = ""
+    if not path.startswith(PATH + "/"):
+        raise InvalidInput(f"Upload-Concat names {url[:100]!r}; the URLs in it are of {PATH}/…")
+    return path
 
 
 def metadata_of(values: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 _BYTES = re.compile(r"^bytes[ \t]*=[ \t,]*(\d*)-(\d*)[ \t,]*$", re.IGNORECASE | re.ASCII)
 _SEVERAL = re.compile(r"^bytes[ \t]*=(.*)$", re.IGNORECASE | re.ASCII)
 _ONE = re.compile(r"^[ \t]*(\d*)-(\d*)[ \t]*$", re.ASCII)
-_CONTENT_RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+)$", re.IGNORECASE | re.ASCII)
+_CONTENT_RANGE = re.compile(r"^bytes (\d{1,18})-(\d{1,18})/(\d{1,18})$", re.IGNORECASE | re.ASCII)
 MAX_DIGITS = 4000
 FORWARDABLE = 1 << 53
 """Larger offsets are not sent on: servers read them into integers of various widths."""

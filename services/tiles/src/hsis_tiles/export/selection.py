@@ -195,6 +195,11 @@ def _pixels_in(
         u, v = east_or_west - c, north_or_south - f
         xs.append((e * u - b * v) / determinant)
         ys.append((a * v - d * u) / determinant)
+    if not all(map(math.isfinite, xs + ys)):
+        raise InvalidInput(
+            f"bbox={text[:60]!r} is too large to compute with; a box about the cube"
+            f"{_extent(info)}, is right."
+        )
     _, rows, columns = info.shape
     x0, x1 = max(0, math.floor(min(xs) + _EDGE)), min(columns, math.ceil(max(xs) - _EDGE))
     y0, y1 = max(0, math.floor(min(ys) + _EDGE)), min(rows, math.ceil(max(ys) - _EDGE))
