@@ -17,7 +17,8 @@ import numpy as np
 
 from hsis.errors import DomainError
 
-with atheris.instrument_imports(include=["hsis", "hsis_ingest", "hsis_storage_proxy"]):
+INSTRUMENTED = ["hsis", "hsis_catalog", "hsis_ingest", "hsis_storage_proxy", "hsis_tiles"]
+with atheris.instrument_imports(include=INSTRUMENTED):
     from tests.fuzz.formats import FORMATS
 
 TIMEOUT_S = 20

@@ -1,12 +1,14 @@
 """What is fuzzed: what is done with an input, and inputs that are well to begin from."""
 
 import io
+import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
@@ -14,52 +16,22 @@ import scipy.io
 import tifffile
 import zarr
 
+from hsis.contracts.ids import ID_PATTERN
+from hsis.contracts.scenes import scene_ids, scenes_of
+from hsis.contracts.uploads import Calibration
 from hsis.cube.band_table import parse_band_table
-from hsis.errors import DomainError
+from hsis.cube.layout import CubeInfo
+from hsis.cube.panel_table import parse_panel_table
+from hsis.spectral_library import read_library
 from hsis_ingest.archives.members import Limits
 from hsis_ingest.archives.opening import open_archive
-from hsis_ingest.bodies import Checksum
 from hsis_ingest.detect import open_source
 from hsis_ingest.formats.source import ReadOptions
-from hsis_ingest.tus_headers import parse_metadata
-from hsis_storage_proxy.ranges import parse_content_range, parse_ranges
+from hsis_ingest.label_raster import label_raster
+from tests.fuzz import headers, queries, sayings
+from tests.fuzz.outcome import require_storable
+from tests.fuzz.sayings import CLASSES, CUBE, HEADER, Files, zipped
 from tests.ingest.files import MemoryFile, whole
-
-CUBE = np.arange(6 * 9 * 7, dtype=np.int16).reshape(6, 9, 7)
-HEADER = b"""ENVI
-description = {a scene
- over two lines}
-samples = 7
-lines = 9
-bands = 6
-header offset = 0
-file type = ENVI Standard
-data type = 2
-interleave = bsq
-byte order = 0
-wavelength units = Nanometers
-wavelength = {400, 450,
- 500, 550, 600, 650}
-fwhm = {5, 5, 5, 5, 5, 5}
-bbl = {1, 1, 1, 1, 1, 0}
-band names = {a, b, c, d, e, f}
-data ignore value = -9999
-reflectance scale factor = 10000
-map info = {UTM, 1, 1, 500000, 5000000, 30, 30, 33, North, WGS-84, rotation=12}
-acquisition time = 2024-06-01T10:00:00Z
-"""
-CLASSES = b"""ENVI
-samples = 42
-lines = 18
-bands = 1
-file type = ENVI Classification
-data type = 1
-interleave = bsq
-classes = 3
-class names = {Unclassified, Corn, Wheat}
-class lookup = {0,0,0, 255,0,0, 0,255,0}
-"""
-Files = list[MemoryFile]
 
 
 @dataclass(frozen=True)
@@ -75,21 +47,35 @@ MOST_BANDS = 4096
 """rasterio's time goes with the square of a TIFF's bands: 2 s for the 8192 that it may have."""
 OPTIONS = ReadOptions(max_chunk_bytes=1 << 22, hdf5_check_cpu_s=None)
 """Small limits, so that what respects them stays fast."""
+LABELLED = CubeInfo((6, 9, 7), np.dtype(np.int16))
+LIBRARY = b"""file type = ENVI Spectral Library
+samples = 5
+lines = 3
+bands = 1
+data type = 4
+byte order = 0
+wavelength units = Micrometers
+wavelength = {0.4, 0.5, 0.6, 0.7, 0.8}
+spectra names = {a, b, c}
+reflectance scale factor = 1
+z plot titles = {Wavelength, Reflectance}
+"""
 
 
 def _cube(files: Callable[[bytes], Files]) -> Callable[[bytes], None]:
     """Opens the files that are made of an input, and reads them whole."""
+    return lambda content: _read(files(content), OPTIONS)
 
-    def read(content: bytes) -> None:
-        source = open_source(files(content), OPTIONS)
-        try:
-            small = np.prod(source.info.shape, dtype=float) <= MOST_VALUES
-            if small and source.info.bands <= MOST_BANDS:
-                whole(source)
-        finally:
-            source.close()
 
-    return read
+def _read(files: Files, options: ReadOptions) -> None:
+    source = open_source(files, options)
+    try:
+        small = np.prod(source.info.shape, dtype=float) <= MOST_VALUES
+        if small and source.info.bands <= MOST_BANDS:
+            whole(source)
+        require_storable(source)
+    finally:
+        source.close()
 
 
 def _single(name: str) -> Callable[[bytes], None]:
@@ -171,7 +157,7 @@ def _zarr() -> list[bytes]:
             folder, shape=CUBE.shape, dtype=CUBE.dtype, chunks=chunks, zarr_format=version, **more
         )
         made[...] = CUBE
-        seeds.append(_zipped({key: v.to_bytes() for key, v in folder._store_dict.items()}))
+        seeds.append(zipped({key: v.to_bytes() for key, v in folder._store_dict.items()}))
     return seeds
 
 
@@ -186,7 +172,7 @@ def _archive(content: bytes) -> None:
 
 def _archives() -> list[bytes]:
     files = {"a/x.hdr": HEADER, "a/x.raw": CUBE.tobytes(), "b.npy": _npy()[0]}
-    seeds = [_zipped(files, zipfile.ZIP_STORED), _zipped(files, zipfile.ZIP_DEFLATED)]
+    seeds = [zipped(files, zipfile.ZIP_STORED), zipped(files, zipfile.ZIP_DEFLATED)]
     for mode in ("w", "w:gz"):
         file = io.BytesIO()
         with tarfile.open(fileobj=file, mode=mode) as tar:  # type: ignore[call-overload]
@@ -198,21 +184,52 @@ def _archives() -> list[bytes]:
     return seeds
 
 
-def _zipped(files: dict[str, bytes], way: int = zipfile.ZIP_STORED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", way) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file.getvalue()
+def _capture(content: bytes) -> None:
+    """Reads the reflectance of a raw scene."""
+    files, panel = sayings.capture(content)
+    _read(files, replace(OPTIONS, calibration=Calibration.REFLECTANCE, panel=panel))
 
 
-def _headers(content: bytes) -> None:
-    """Every header that has a parser of ours."""
-    text = content.decode("latin-1")
-    for parse in (parse_metadata, Checksum.of, parse_content_range):
-        with suppress(DomainError):
-            parse(text)
-    parse_ranges(text, 32)
+def _label_map(content: bytes) -> None:
+    """An ENVI header and values, as a class map of a cube."""
+    header, _, values = content.partition(sayings.PART)
+    files = [MemoryFile("a.hdr", b"ENVI\n" + header), MemoryFile("a.raw", values)]
+    source = open_source(files, OPTIONS)
+    try:
+        if np.prod(source.info.shape, dtype=float) <= MOST_VALUES:
+            label_raster(source, LABELLED, None, "a.raw")
+    finally:
+        source.close()
+
+
+def _label_maps() -> list[bytes]:
+    small = CLASSES.removeprefix(b"ENVI\n").replace(b"42", b"7").replace(b"18", b"9")
+    plain = small.partition(b"file type")[0] + b"interleave = bsq\n"
+    values = np.arange(63) % 3
+    return [
+        small + b"data type = 1\n" + sayings.PART + values.astype(np.uint8).tobytes(),
+        plain + b"data type = 4\n" + sayings.PART + values.astype(np.float32).tobytes(),
+        plain + b"data type = 3\n" + sayings.PART + values.astype(np.int32).tobytes(),
+    ]
+
+
+def _spectral_library(content: bytes) -> None:
+    """A header of three spectra of five bands."""
+    with TemporaryDirectory() as folder:
+        data = Path(folder, "a.sli")
+        data.write_bytes(np.linspace(0, 1, 15, dtype="<f4").tobytes())
+        Path(folder, "a.hdr").write_bytes(b"ENVI\n" + content)
+        read_library(data, "c")
+
+
+def _scene_names(content: bytes) -> None:
+    """The scenes among files whose paths are the lines, and their ids."""
+    paths = [PurePosixPath(line) for line in content.decode("latin-1").split("\n") if line]
+    scenes, beside = scenes_of(paths)
+    ids = scene_ids(scenes)
+    assert len(set(ids)) == len(ids) == len(scenes), "each scene has an id of its own"
+    assert sorted([path for scene in scenes for path in scene] + beside) == sorted(paths)
+    assert all(re.fullmatch(ID_PATTERN, each) for each in ids)
 
 
 FORMATS = {
@@ -229,8 +246,30 @@ FORMATS = {
         lambda content: parse_band_table(content, "a.csv"),
         lambda: [b"wavelength,fwhm,good\n400,5,1\n450.5,5,0\n", b"# nm\n400\n500\n"],
     ),
-    "headers": Format(
-        _headers,
-        lambda: [b"filename YS5ucHk=,id YQ==", b"sha1 YQ==", b"bytes=0-4,-7", b"bytes 0-4/9"],
+    "panel-table": Format(
+        lambda content: parse_panel_table(content, "a.csv"),
+        lambda: [sayings.PANEL, b"wavelength_um,reflectance\n0.4,0.99\n2.5,0.98\n", b"400 1\n"],
     ),
+    "zarr-documents": Format(_cube(sayings.zarr_documents), sayings.zarr_seeds),
+    "hdf5-said": Format(_cube(sayings.hdf5_said), lambda: sayings.HDF5),
+    "tiff-said": Format(
+        _cube(sayings.tiff_said), lambda: [sayings.IMAGEJ, sayings.OME, sayings.GDAL]
+    ),
+    "hyperion": Format(
+        _cube(sayings.hyperion),
+        lambda: [sayings.HYPERION, sayings.HYPERION.partition(b"BAND57")[0]],
+    ),
+    "enmap": Format(_cube(sayings.enmap), lambda: [sayings.ENMAP]),
+    "capture": Format(_capture, lambda: sayings.CAPTURES),
+    "label-map": Format(_label_map, _label_maps),
+    "spectral-library": Format(_spectral_library, lambda: [LIBRARY]),
+    "scene-names": Format(
+        _scene_names,
+        lambda: [
+            b"a/x.hdr\na/x.raw\na/WHITEREF_x.hdr\nEO1H_B001_L1T.TIF\nEO1H_MTL_L1T.TXT",
+            b"b-METADATA.XML\nb-SPECTRAL_IMAGE.TIF\nc/1.npy\nc.npy\n.a/x.tif",
+        ],
+    ),
+    "headers": Format(headers.read, lambda: headers.SEEDS),
+    "queries": Format(queries.read, lambda: queries.SEEDS),
 }
