@@ -212,7 +212,7 @@ class Receiver:
         if lost:
             await self._start_over()
         received = self._stored + size
-        async with transaction(self._pool) as db:
+        async with autocommit(self._pool) as db:
             kept = await transfer_repository.note_part(
                 db, self._row.id, self._token, number, size, etag, received
             )

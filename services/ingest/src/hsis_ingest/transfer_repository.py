@@ -162,23 +162,19 @@ async def note_part(
     received: int,
 ) -> bool:
     """Note a part that is stored, `received` bytes with it; False where the lease is lost."""
-    kept = await _noted(
+    return await _noted(
         db,
-        "UPDATE transfers SET received = $3, tail = NULL"
-        " WHERE id = $1 AND lease_token = $2 AND state = 'receiving' RETURNING true",
+        "WITH kept AS (UPDATE transfers SET received = $3, tail = NULL"
+        " WHERE id = $1 AND lease_token = $2 AND state = 'receiving' RETURNING id)"
+        " INSERT INTO transfer_parts (transfer, number, size, etag)"
+        " SELECT id, $4, $5, $6 FROM kept RETURNING true",
         transfer,
         token,
         received,
+        number,
+        size,
+        etag,
     )
-    if kept:
-        await db.execute(
-            "INSERT INTO transfer_parts (transfer, number, size, etag) VALUES ($1, $2, $3, $4)",
-            transfer,
-            number,
-            size,
-            etag,
-        )
-    return kept
 
 
 async def note_tail(
