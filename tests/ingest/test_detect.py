@@ -1,5 +1,10 @@
 """Which reader a group of files gets, and what is said where none fits."""
 
+import io
+import zipfile
+
+import h5py
+import numpy as np
 import pytest
 
 from hsis_ingest.detect import open_source
@@ -13,6 +18,7 @@ from hsis_ingest.errors import (
 )
 from hsis_ingest.formats.source import ReadOptions
 from tests.ingest.files import MemoryFile
+from tests.ingest.hdf5_files import h5
 
 HEADER = (
     b"ENVI\nsamples = 3\nlines = 2\nbands = 2\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
@@ -55,3 +61,26 @@ def test_a_header_chooses_its_namesake():
 def test_what_does_not_fit_is_told(files, error, message):
     with pytest.raises(error, match=message):
         opened(**files)
+
+
+ZARR = rb"""{"zarr_format": 3, "node_type": "array", "shape": [2, 1, 1], "data_type": "uint8",
+"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 1, 1]}},
+"chunk_key_encoding": {"name": "default"}, "fill_value": 0, "codecs": [{"name": "bytes"}],
+"dimension_names": ["band", "y", "x"],
+"attributes": {"units": "W m-2\u0000nm-1\u0000", "band_names": ["\ud83dred", "\u00b5\u0000"]}}"""
+
+
+def test_what_no_store_holds_is_taken_out_of_texts():
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zarr.json", ZARR)
+    info = opened(c_zip=archive.getvalue()).info
+    assert (info.unit, info.band_names) == ("W m-2 nm-1", ("\ufffdred", "\xb5"))
+
+
+def test_a_text_in_latin_1_that_says_to_be_utf_8_is_read():
+    def write(file):
+        file["cube"] = np.zeros((2, 3, 4), np.uint8)
+        file["cube"].attrs.create("units", "é of µW".encode("latin-1"), dtype=h5py.string_dtype())
+
+    assert open_source([h5(write)], ReadOptions()).info.unit == "é of µW"

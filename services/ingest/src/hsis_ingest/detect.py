@@ -22,6 +22,7 @@ from hsis_ingest.formats.matlab import MatlabSource
 from hsis_ingest.formats.npy import NpySource
 from hsis_ingest.formats.reflectance import ReflectanceSource
 from hsis_ingest.formats.source import ByteSource, ReadOptions, Source
+from hsis_ingest.formats.texts import with_storable_texts
 from hsis_ingest.formats.tiff_stack import open_tiff
 from hsis_ingest.formats.zarr import ZarrSource
 
@@ -33,10 +34,16 @@ KNOWN = (
 
 
 def open_source(files: Sequence[ByteSource], options: ReadOptions) -> Source:
-    """The cube in a group of files that were uploaded together.
+    """The cube in a group of files that were uploaded together; what is said of it can be stored.
 
     Raises an InputFault that says what is wrong and what would be right.
     """
+    source = _opened(files, options)
+    source.info = with_storable_texts(source.info)
+    return source
+
+
+def _opened(files: Sequence[ByteSource], options: ReadOptions) -> Source:
     if options.panel is not None and options.calibration is Calibration.NONE:
         raise MissingReference("`white_reflectance` is of calibration = reflectance; say both.")
     kinds = {file.name: kind_of(file) for file in files}

@@ -63,12 +63,12 @@ class FillingSource(ByteSource, Protocol):
 
 
 class Source(Protocol):
-    """An opened cube. Reads come one at a time, from any thread."""
+    """An opened cube. Reads come one at a time, from any thread.
 
-    @property
-    def info(self) -> CubeInfo:
-        """Its description; the dtype is the native one."""
-        ...
+    `info` is its description; the dtype is the native one.
+    """
+
+    info: CubeInfo
 
     @property
     def acquired_at(self) -> datetime | None:
@@ -191,14 +191,23 @@ def native_dtype(dtype: np.dtype[Any], where: str) -> np.dtype[Any]:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """An ISO 8601 moment, UTC where it has no zone; None where there is none that can be read."""
+    """An ISO 8601 moment, UTC where it has no zone; None where there is none that can be read, or
+    one outside of the years 1 to 9999 of UTC."""
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment
+
+
+def storable(text: str) -> str:
+    """A text of a file as JSON and Postgres take it: NUL, with which some fill fields up, is a
+    space, and what is no character (half a surrogate pair, a byte that is no UTF-8) is `?`."""
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
 
 
 class RangeFile(io.RawIOBase):
