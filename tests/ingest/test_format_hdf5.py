@@ -321,6 +321,14 @@ def test_empty_attributes_say_nothing():
     assert (info.unit, info.scale) == (None, 1.0)
 
 
+def test_a_time_that_is_in_no_year_of_utc_is_not_said():
+    def write(file):
+        file["cube"] = VALUES
+        file.attrs["start_time"] = "0001-01-01T00:00:00+01:00"
+
+    assert opened([h5(write)], axes="byx").acquired_at is None
+
+
 def test_lists_of_the_same_and_of_one_are_one_number():
     def write(file):
         file["cube"] = VALUES

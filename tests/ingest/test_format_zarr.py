@@ -264,6 +264,9 @@ def test_damaged_chunks(tmp_path, settings, content, error, message):
         whole(opened([file], axes="byx"))
 
 
+FLAGS = {"flag_values": [1], "flag_titles": ["a"], "flag_colors": "#ff0000"}
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -284,6 +287,13 @@ def test_damaged_chunks(tmp_path, settings, content, error, message):
         ({"attributes": {"add_offset": [0] * 10 + ["x"]}}, HeaderMismatch, "list of one a band"),
         ({"attributes": {"scale": [1, 2]}}, HeaderMismatch, "a number is right"),
         ({"attributes": {"flag_titles": ["a"]}}, HeaderMismatch, "`flag_…` do not fit"),
+        (
+            {"attributes": FLAGS | {"flag_values": [1e400]}},
+            HeaderMismatch,
+            "value inf; .* integers",
+        ),
+        ({"attributes": FLAGS | {"flag_titles": [5]}}, HeaderMismatch, "class 5 .* of texts"),
+        ({"attributes": FLAGS | {"flag_colors": "red"}}, HeaderMismatch, "'red'; .* #1F77B4"),
         (
             {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**4] * 3}}},
             DecompressionBomb,

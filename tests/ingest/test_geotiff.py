@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import tifffile
 
-from hsis_ingest.errors import TruncatedFile, UnsupportedFormat
+from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
 
 
@@ -154,6 +154,16 @@ def test_a_width_that_only_its_tag_has(tmp_path, values):
         content[width.valueoffset : width.valueoffset + 4] = (10_000_000).to_bytes(4, "little")
     with pytest.raises(TruncatedFile, match="no place for the list of its 625000 blocks"):
         opened([MemoryFile("wide.tif", bytes(content))])
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    """Found by fuzzing: rasterio raises UnicodeDecodeError."""
+    path = tmp_path / "latin.tif"
+    said = b'<GDALMetadata><Item name="UNITTYPE" sample="0" role="unittype">\xb5W</Item>'
+    tags = [(42112, 2, 0, said + b"</GDALMetadata>", True)]
+    tifffile.imwrite(path, np.zeros((3, 4), np.uint8), metadata=None, extratags=tags)
+    with pytest.raises(HeaderMismatch, match=r"latin.tif.* no UTF-8; UTF-8 is right"):
+        open_files(path)
 
 
 def test_more_bands_than_are_read_in_bounded_time(tmp_path):

@@ -333,6 +333,21 @@ def test_scales_of_all_bands_or_of_each():
     assert described({"scale": 2}, scale=(1.0, math.nan, 2.0)).info.scale == 2
 
 
+@pytest.mark.parametrize(
+    ("of_file", "told"),
+    [
+        ({"wavelengths_nm": (1.0, math.inf, 3.0)}, "wavelength of band 2 is inf nm; a finite"),
+        ({"wavelengths_nm": (1.0, 2.0, math.nan)}, "wavelength of band 3 is nan nm; a finite"),
+        ({"fwhm_nm": (math.inf, 2.0, 3.0)}, "width of band 1 is inf nm; .*`fwhm`"),
+        ({"transform": (1e308, 0, 1e308, 0, -1, 0)}, r"1e\+308, 0, 1e\+308.* finite coordinates"),
+    ],
+)
+def test_numbers_of_a_file_that_no_item_can_hold(of_file, told):
+    """Found by fuzzing: JSON has no infinity, and of no finite wavelength there is no least."""
+    with pytest.raises(HeaderMismatch, match=told):
+        described({}, **of_file)
+
+
 def test_a_thing_is_said_once():
     from hsis_ingest.given import check_said
 

@@ -90,6 +90,7 @@ def describe(
     described = dataclasses.replace(info, **changes)
     _require_wavelengths(described)
     _require_gains(described)
+    _require_place(described)
     return Described(described, known, sources)
 
 
@@ -104,10 +105,17 @@ def _require_size(info: CubeInfo) -> None:
 
 def _require_wavelengths(info: CubeInfo) -> None:
     for number, wavelength in enumerate(info.wavelengths_nm or (), start=1):
-        if wavelength < 0:
+        if not 0 <= wavelength < math.inf:
+            right = "none is below 0" if wavelength < 0 else "a finite number is right"
             raise HeaderMismatch(
-                f"The wavelength of band {number} is {wavelength:g} nm; none is below 0. The right "
+                f"The wavelength of band {number} is {wavelength:g} nm; {right}. The right "
                 "ones can be given with the upload (`wavelengths`)."
+            )
+    for number, width in enumerate(info.fwhm_nm or (), start=1):
+        if not math.isfinite(width):
+            raise HeaderMismatch(
+                f"The width of band {number} is {width:g} nm; a finite number is right, and can be "
+                "given with the upload (`fwhm`)."
             )
 
 
@@ -119,6 +127,21 @@ def _require_gains(info: CubeInfo) -> None:
                     f"The {name} of band {number} is {value}; a finite number is right, and can be "
                     f"given with the upload (`{name}`)."
                 )
+
+
+def _require_place(info: CubeInfo) -> None:
+    if info.transform is None:
+        return
+    a, b, c, d, e, f = info.transform
+    _, rows, columns = info.shape
+    corners = [(x, y) for x in (0, columns) for y in (0, rows)]
+    edges = [value for x, y in corners for value in (a * x + b * y + c, d * x + e * y + f)]
+    if not all(map(math.isfinite, (*info.transform, *edges))):
+        numbers = ", ".join(f"{number:g}" for number in info.transform)
+        raise HeaderMismatch(
+            f"The file's transform ({numbers}) places corners of the cube where no number reaches; "
+            "finite coordinates are right, or none."
+        )
 
 
 def check(info: CubeInfo, name: str, value: Any, what: str) -> None:

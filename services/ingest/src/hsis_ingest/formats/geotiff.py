@@ -71,6 +71,12 @@ class GeoTiffSource:
             except GDAL_ERRORS as error:
                 self._close()
                 raise self._fault(error) from error
+            except UnicodeDecodeError as error:
+                self._close()
+                raise HeaderMismatch(
+                    f"{data.name}: the metadata for GDAL (names and units of bands, tags) hold "
+                    "bytes that are no UTF-8; UTF-8 is right."
+                ) from error
             except BaseException:
                 self._close()
                 raise

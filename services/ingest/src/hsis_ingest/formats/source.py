@@ -204,12 +204,6 @@ def parse_time(text: str | None) -> datetime | None:
     return moment
 
 
-def storable(text: str) -> str:
-    """A text of a file as JSON and Postgres take it: NUL, with which some fill fields up, is a
-    space, and what is no character (half a surrogate pair, a byte that is no UTF-8) is `?`."""
-    return text.encode("utf-8", "replace").decode().replace("\0", " ")
-
-
 class RangeFile(io.RawIOBase):
     """A read-only file object over a ByteSource, for libraries that want one.
 

@@ -1,5 +1,6 @@
 """What the attributes of a Zarr array say, by the CF conventions or as HSIS's own cubes have it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,18 @@ def band_names(node: ZarrNode, bands: int) -> tuple[str, ...] | None:
 def classes(node: ZarrNode, where: str) -> tuple[CubeClass, ...]:
     """Of a class map; HeaderMismatch where they cannot be."""
     try:
-        return classes_of_cf(node.attributes)
+        found = classes_of_cf(node.attributes)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise HeaderMismatch(f"{where}: its attributes `flag_…` do not fit each other.") from None
+    for each in found:
+        if type(each.value) is not int or not isinstance(each.title, str):
+            raise HeaderMismatch(
+                f"{where}: the class {each.title!r:.40} has the value {each.value!r:.40}; "
+                "`flag_values` of integers and `flag_titles` of texts are right."
+            )
+        if re.fullmatch(r"[0-9A-Fa-f]{6}", each.colour) is None:
+            raise HeaderMismatch(
+                f"{where}: `flag_colors` has {each.colour!r:.40}; colours such as #1F77B4 are "
+                "right."
+            )
+    return found
