@@ -318,7 +318,8 @@ def test_labels(item: str, scene: DemoScene, tmp_path: Path) -> None:
     np.save(tmp_path / "other.npy", truth[:-1])
     wrong = run("labels", "add", COLLECTION, item, tmp_path / "other.npy", code=1)
     assert "39 rows x 56 columns; the cube has 40 x 56" in wrong.stderr
-    run("labels", "remove", COLLECTION, item, "truth")
+    told = run("labels", "remove", COLLECTION, item, "truth").stdout
+    assert told == f"{COLLECTION}/{item} has no labels truth now\n"
     assert answer("labels", "list", COLLECTION, item) == {}
 
 

@@ -88,14 +88,15 @@ def test_given_corrected_and_templated(tmp_path: Path) -> None:
     run("retry", failed[1], "--wavelengths", tmp_path / "bands.txt", "--wait")
     assert item("c")["properties"]["hsi:wavelength_max"] == pytest.approx(0.65)
 
-    run("template", "set", COLLECTION, "--sensor", "Pika L", "--unit", "counts")
+    told = run("template", "set", COLLECTION, "--sensor", "Pika L", "--unit", "counts")
+    assert told.split("\n") == ["unit\tcounts\t", "sensor\tPika L\t", ""]
     assert json.loads(run("template", "show", COLLECTION, "--json")) == {
         "sensor": "Pika L", "unit": "counts",
     }  # fmt: skip
     run(*upload, "--id", "b", "--unit", "DN")
     assert item("b")["properties"]["instruments"] == ["Pika L"]
     assert item("b")["assets"]["cube"]["unit"] == "DN"
-    run("template", "remove", COLLECTION)
+    assert "has no template now" in run("template", "remove", COLLECTION)
     assert "no template" in run("template", "show", COLLECTION, code=1)
 
 

@@ -66,13 +66,16 @@ def show(collection: str, as_json: AsJson = False) -> None:
 
 @template_app.command("set")
 @takes_metadata
-def set_template(collection: str, said: CubeMetadata | None = None) -> None:
+def set_template(
+    collection: str, as_json: AsJson = False, said: CubeMetadata | None = None
+) -> None:
     """Set a collection's template in place of any before; for conversions from now on."""
     if said is None:
         fail("Nothing is said; `hsis template remove` removes a template.", EXIT_USAGE)
 
     async def put(session: Session) -> None:
         await session.catalog.set_template(collection, said)
+        _tell(said, as_json=as_json)
 
     execute(put)
 
@@ -83,6 +86,7 @@ def remove(collection: str) -> None:
 
     async def delete(session: Session) -> None:
         await session.catalog.remove_template(collection)
+        typer.echo(f"{collection} has no template now")
 
     execute(delete)
 
@@ -91,10 +95,14 @@ async def _show(session: Session, collection: str, *, as_json: bool) -> None:
     found = await session.catalog.template(collection)
     if found is None:
         raise NotFound(f"The collection {collection!r} has no template, or cannot be seen.")
+    _tell(found, as_json=as_json)
+
+
+def _tell(template: CubeMetadata, *, as_json: bool) -> None:
     if as_json:
-        print_json(found.said())
+        print_json(template.said())
     else:
-        _print(found.said(), {})
+        _print(template.said(), {})
 
 
 def _print(known: dict[str, Any], sources: dict[str, str]) -> None:

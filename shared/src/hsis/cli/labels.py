@@ -95,7 +95,12 @@ def _classes(asset: dict[str, Any]) -> list[Any]:
 @app.command("remove")
 def remove(collection: str, item: str, name: str) -> None:
     """Take a label map off a cube."""
-    execute(lambda session: session.ingest.remove_labels(collection, item, name))
+
+    async def take_off(session: Session) -> None:
+        await session.ingest.remove_labels(collection, item, name)
+        typer.echo(f"{collection}/{item} has no labels {name} now")
+
+    execute(take_off)
 
 
 async def _add(
