@@ -92,6 +92,7 @@ async def test_everyone_finds_only_what_they_see(scenes: Catalog) -> None:
         {"limit": "many"},
         {"bbox": [1, 2, 3]},
         {"bbox": [1, 2, 3, "x"]},
+        {"bbox": [10**400, 2, 3, 4]},
         {"bbox": [0, 10, 1, 5]},
         {"bbox": [0, 0, 200, 5]},
         {"datetime": "yesterday"},

@@ -230,6 +230,7 @@ async def test_tus_metadata_say_it_too(ingest: Ingest):
         ({"offset": 10**400}, "; a finite number is right"),
         ({"datetime": "2024-06-01T10:30:00"}, "timezone"),
         ({"place": [200, 10]}, "longitudes"),
+        ({"place": {"type": "Point", "coordinates": [10**400, 10]}}, "longitudes"),
         ({"properties": {"hsi:band_count": 3}}, "set by HSIS"),
         ({"properties": {"datetime": "x"}}, "set by HSIS"),
         ({"license": "a\nb"}, "license"),

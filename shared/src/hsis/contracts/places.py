@@ -89,7 +89,10 @@ def _position(position: Any) -> Position:
     for value in position:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"a position {position!r:.60}; two numbers are right")
-    lon, lat = map(float, position)
+    try:
+        lon, lat = map(float, position)
+    except OverflowError:  # an integer of hundreds of digits
+        lon = lat = math.inf
     if not (math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90):
         raise ValueError(
             f"the position {lon:g}, {lat:g}: longitudes go from -180 to 180 and come first, "
