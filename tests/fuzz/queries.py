@@ -1,6 +1,5 @@
 """Queries of the catalog's search and of exports and previews."""
 
-import json
 from contextlib import suppress
 from urllib.parse import parse_qsl
 
@@ -10,7 +9,7 @@ from rasterio.crs import CRS
 from hsis.cube.layout import CubeInfo
 from hsis.errors import DomainError
 from hsis_catalog.settings import Settings
-from hsis_catalog.stac.query import from_body, from_parameters
+from hsis_catalog.stac.query import from_parameters
 from hsis_tiles.export.selection import describe, select
 from hsis_tiles.render import parse_bands, parse_stretch
 
@@ -24,8 +23,8 @@ SETTINGS = Settings.model_construct(search_limit_max=100, search_positions_max=1
 NAMES = ("bands", "window", "bbox", "stretch")
 SEEDS = [
     b"bbox=10,40,11,41&datetime=2024-06-01T10:00:00Z/..&limit=5&collections=a,b",
-    b'{"intersects": {"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,1],[0,0]]]}, "limit": 3}',
-    b'{"bbox": [1,2,3,4], "ids": ["a"], "token": "1717236000000000.12"}',
+    b'intersects={"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,1],[0,0]]]}&limit=3',
+    b"ids=a,b&token=1717236000000000.12",
     b"bands=1:5:2,6&window=0,0,3,3",
     b"bbox=500000,4999800,500090,5000000&bands=good",
     b"stretch=2-98&bands=3,2,1",
@@ -34,16 +33,11 @@ SEEDS = [
 
 
 def read(content: bytes) -> None:
-    """One text as the body and as the parameters of a search, and as those of an export."""
+    """One text as the parameters of a search, and as those of an export."""
     text = content.decode("utf-8", "replace")
     pairs = parse_qsl(text, keep_blank_values=True)
     with suppress(DomainError):
         from_parameters(pairs, SETTINGS)
-    with suppress(ValueError, RecursionError):  # such a body is refused before
-        body = json.loads(text, parse_constant=_refused)
-        if isinstance(body, dict):
-            with suppress(DomainError):
-                from_body(body, SETTINGS)
     said = {name: dict(pairs).get(name) for name in NAMES}
     for lonlat in (False, True):
         with suppress(DomainError):
@@ -60,7 +54,3 @@ def read(content: bytes) -> None:
             parse(said["bands"])
         with suppress(DomainError):
             parse(said["stretch"])
-
-
-def _refused(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -110,6 +110,19 @@ HDF5 = [
 ]
 
 
+PRISMA = (
+    b"List_Cw_Vnir=0,970,800,600,400,300\nList_Fwhm_Vnir=9,9,9,9,9,9\nList_Cw_Vnir_Flags=0,1,1,1,1,1"
+    b"\nList_Cw_Swir=2500,1500,950,0,0,0\nList_Fwhm_Swir=9,9,9,9,9,9\nList_Cw_Swir_Flags=1,1,1,0,0,0"
+    b"\nProduct_StartTime=2022-06-01T10:11:12.5\nEpsg_Code=32632\nProduct_ULcorner_easting=500000"
+    b"\nProduct_ULcorner_northing=4500000\nProduct_LRcorner_easting=500180"
+    b"\nProduct_LRcorner_northing=4499880\n"
+)
+PRISMAS = [
+    b"2D\n" + PRISMA + b"L2ScaleVnirMin=0\nL2ScaleVnirMax=1\nL2ScaleSwirMin=0\nL2ScaleSwirMax=2\n",
+    b"1\n" + PRISMA + b"ScaleFactor_Vnir=9\nOffset_Vnir=0\nScaleFactor_Swir=8\nOffset_Swir=1\n",
+]
+
+
 def zarr_documents(content: bytes) -> Files:
     """A Zarr of version 3 with the input as its array's document, or of version 2 where two parts
     are the documents of an array and of its attributes."""
@@ -156,6 +169,22 @@ def hdf5_said(content: bytes) -> Files:
                     node = book if name.startswith(b"@") else cube
                     node.attrs[name.removeprefix(b"@").decode("latin-1")] = _value(value)
     return [MemoryFile("said.h5", file.getvalue())]
+
+
+def prisma(content: bytes) -> Files:
+    """A product of the level in the first line; each other one is an attribute of the file."""
+    level, *lines = content.splitlines() or [b""]
+    level = level if level in {b"1", b"2B", b"2C", b"2D"} else b"2D"
+    file = io.BytesIO()
+    with h5py.File(file, "w") as book:
+        fields = book.create_group(f"HDFEOS/SWATHS/PRS_L{level.decode()}_HCO/Data Fields")
+        for detector in ("VNIR", "SWIR"):
+            fields[f"{detector}_Cube"] = CUBE.transpose(1, 0, 2).astype(np.uint16)
+        for line in lines[:MOST_LINES]:
+            name, _, value = line[:4096].partition(b"=")
+            with suppress(ValueError, OSError, RuntimeError, KeyError, TypeError):
+                book.attrs[name.decode("latin-1")] = _value(value)
+    return [MemoryFile("PRS.he5", file.getvalue())]
 
 
 def tiff_said(content: bytes) -> Files:
