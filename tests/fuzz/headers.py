@@ -10,7 +10,9 @@ from starlette.datastructures import Headers
 from hsis.contracts.blobs import Blob
 from hsis.digits import natural
 from hsis.errors import DomainError
+from hsis_ingest.addresses import AddressRules, name_in
 from hsis_ingest.bodies import Checksum
+from hsis_ingest.settings import Settings
 from hsis_ingest.sources import Known, strong_validator
 from hsis_ingest.sources import _opened as opened_source
 from hsis_ingest.tus_headers import count, parse_concat, parse_metadata
@@ -28,6 +30,7 @@ BLOB = Blob(
     content_type=None,
     last_modified=datetime(2026, 1, 1, tzinfo=UTC),
 )
+RULES = AddressRules(Settings.model_construct(fetch_private_hosts=None, fetch_allow_private=False))
 NAMES = (
     b"if-match",
     b"if-none-match",
@@ -53,6 +56,7 @@ SEEDS = [
     b"sha-256=:" + b"A" * 43 + b"=:",
     b"cubes/c/i/zarr.json",
     b"5",
+    b"http://xn--bcher-kva.example:80/a%20b.npy?x=1",
 ]
 
 
@@ -91,6 +95,12 @@ def _answer(text: str) -> None:
                 opened_source(response, Known(5, None, '"abc"'))
 
 
+def _url(text: str) -> None:
+    for url in (text, f"http://{text}"):
+        with suppress(DomainError):
+            name_in(RULES.check_url(url))
+
+
 def _range_of_export(text: str) -> None:
     with suppress(UnsatisfiableRange):
         parse_range(text, 100)
@@ -111,5 +121,6 @@ PARSERS: tuple[Callable[[str], object], ...] = (
     check_prefix,
     check_removable_prefix,
     _answer,
+    _url,
     _range_of_export,
 )

@@ -57,6 +57,7 @@ def test_not_public(address: str):
     ("url", "why"),
     [
         ("ftp://example.org/a", "http"),
+        ("http://xn--zz.org/a", "'http://xn--zz.org/a' is no URL"),
         ("file:///etc/passwd", "http"),
         ("https://user:word@example.org/a", "password"),
         ("https:///a", "host"),

@@ -66,9 +66,10 @@ class AddressRules:
         """The URL; SourceNotAllowed where its form alone forbids it."""
         try:
             parsed = httpx.URL(url)
-        except httpx.InvalidURL as error:
+            host = parsed.host
+        except (httpx.InvalidURL, UnicodeError) as error:  # also a name such as xn--a
             raise SourceNotAllowed(f"{url!r} is no URL: {error}.") from None
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
+        if parsed.scheme not in {"http", "https"} or not host:
             raise SourceNotAllowed("A URL to fetch begins with http:// or https:// and a host.")
         if parsed.userinfo:
             raise SourceNotAllowed("A URL to fetch has no user name or password in it.")
