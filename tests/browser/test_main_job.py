@@ -230,10 +230,12 @@ async def test_an_item_from_elsewhere_shows_its_files(embedded: Embedded, page: 
         "id": "foreign",
         "geometry": None,
         "properties": {"datetime": "2024-06-01T10:30:00Z", "platform": "aircraft"},
-        "links": [],
+        "links": [{"rel": "derived_from", "href": "/stac/collections/a/items/100%"}],
         "assets": {
             "web": {"href": "https://data.example/scene.tif?part=1"},
             "bucket": {"href": "s3://elsewhere/scene.tif"},
+            "share": {"href": "ftp://elsewhere/blobs/scene.tif"},
+            "thumbnail": {"href": "https://[no-address/", "type": 7, "roles": "labels"},
         },
     }
     await log_in(page, embedded, "/")
@@ -247,8 +249,10 @@ async def test_an_item_from_elsewhere_shows_its_files(embedded: Embedded, page: 
     await page.goto(embedded.url + "/items/elsewhere/foreign")
     link = page.locator("[data-asset=web] a")
     await expect(link).to_have_attribute("href", "https://data.example/scene.tif?part=1")
-    await expect(page.locator("[data-asset=bucket]")).to_contain_text("s3://elsewhere/scene.tif")
-    await expect(page.locator("[data-asset=bucket] a")).to_have_count(0)
+    for name in ("bucket", "share", "thumbnail"):
+        asset = page.locator(f"[data-asset={name}]")
+        await expect(asset.locator("code")).to_have_text(document["assets"][name]["href"])
+        await expect(asset.locator("a")).to_have_count(0)
     await expect(page.locator("#metadata")).to_contain_text("aircraft")
     await expect(page.locator("#cube")).to_be_hidden()
     await expect(page.locator("#messages")).to_be_empty()

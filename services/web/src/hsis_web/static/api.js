@@ -47,6 +47,14 @@ export function local(href) {
   return url.pathname + url.search;
 }
 
+/** Where an asset is: the platform's own by its path, another's as it is; null for what no browser
+ * opens, or is no address at all. */
+export function address(href) {
+  const url = URL.canParse(href, location.href) ? new URL(href, location.href) : null;
+  if (!["http:", "https:"].includes(url?.protocol)) return null;
+  return url.origin === location.origin || url.pathname.startsWith("/blobs/") ? local(href) : url.href;
+}
+
 /** Go to the login page and come back here afterwards. */
 export function toLogin() {
   const here = location.pathname + location.search;

@@ -1,13 +1,14 @@
 // Cards of collections and items.
 
-import { local, path } from "./api.js";
+import { address, path } from "./api.js";
 import { element } from "./dom.js";
 
 export function itemCard(item) {
   const href = path("items", item.collection, item.id);
   const thumbnail = item.assets?.thumbnail;
-  const picture = thumbnail
-    ? element("img", { class: "card-img-top thumbnail", src: local(thumbnail.href), alt: "", loading: "lazy" })
+  const src = thumbnail && address(thumbnail.href);
+  const picture = src?.startsWith("/") // the page's policy takes pictures of this origin alone
+    ? element("img", { class: "card-img-top thumbnail", src, alt: "", loading: "lazy" })
     : element("div", { class: "card-img-top thumbnail" });
   const about = item.properties;
   const bands = about["hsi:band_count"];

@@ -1,15 +1,15 @@
 // Label maps of the item's cube: shown with their classes; attached and taken off by who may write.
 
-import { ApiError, call, path } from "./api.js";
+import { ApiError, address, call, path } from "./api.js";
 import { $, element, formatBytes } from "./dom.js";
-import { address, swatches } from "./metadata.js";
+import { hasRole, swatches } from "./metadata.js";
 
 const PREFIX = "labels-";
 
 /** Show the label maps among an item's assets, and to who `mayWrite` what changes them. */
 export function setUpLabels(collection, { id, assets }, mayWrite, onError) {
   const url = path("ingest", collection, id, "labels");
-  const maps = Object.entries(assets).filter(([, asset]) => asset.roles?.includes("labels"));
+  const maps = Object.entries(assets).filter(([, asset]) => hasRole(asset, "labels"));
   $("labels").replaceChildren(...maps.map(([key, asset]) => row(key, asset, mayWrite && (() => remove(url, key, onError)))));
   $("labels-section").hidden = maps.length === 0 && !mayWrite;
   $("labels-adding").hidden = !mayWrite;

@@ -1,6 +1,6 @@
 // The item's metadata as a table, and its files.
 
-import { local, path } from "./api.js";
+import { address, path } from "./api.js";
 import { $, element, formatBytes } from "./dom.js";
 
 const LABELS = {
@@ -87,27 +87,28 @@ export function showMetadata(item, shape) {
 function source(link) {
   const found = /\/stac\/collections\/([^/]+)\/items\/([^/?]+)/.exec(link.href);
   if (!found) return link.href;
-  const [collection, item] = found.slice(1).map(decodeURIComponent);
-  return element("a", { href: path("items", collection, item) }, `${collection} / ${item}`);
+  try {
+    const [collection, item] = found.slice(1).map(decodeURIComponent);
+    return element("a", { href: path("items", collection, item) }, `${collection} / ${item}`);
+  } catch (error) {
+    if (error instanceof URIError) return link.href;
+    throw error;
+  }
 }
 
-/** Where an asset is: the platform's own by its path, another's as it is, null for what no browser opens. */
-export function address(href) {
-  const url = new URL(href, location.href);
-  if (url.origin === location.origin || url.pathname.startsWith("/blobs/")) return local(href);
-  return ["http:", "https:"].includes(url.protocol) ? url.href : null;
-}
+/** Whether an asset has a role; an item of another program may say anything in its place. */
+export const hasRole = ({ roles }, role) => Array.isArray(roles) && roles.includes(role);
 
 /** The files of an item, but for its `labels`, which have a place of their own. */
 export function showAssets(item, { labels = false } = {}) {
-  const shown = Object.entries(item.assets).filter(([, asset]) => labels || !asset.roles?.includes("labels"));
+  const shown = Object.entries(item.assets).filter(([, asset]) => labels || !hasRole(asset, "labels"));
   $("assets").replaceChildren(...shown.map(([key, asset]) => {
     const size = asset["file:size"];
     const details = [asset.type, size !== undefined && formatBytes(size)].filter(Boolean).join(" · ");
     const href = address(asset.href);
-    const name = asset.title ?? key;
+    const name = text(asset.title ?? key);
     // A Zarr store is a folder: its link is for programs, and its description can be looked at.
-    const zarr = asset.type?.includes("zarr");
+    const zarr = text(asset.type ?? "").includes("zarr");
     const link = href
       ? element("a", { href: zarr ? `${href}/zarr.json` : href, download: !zarr }, name)
       : element("span", {}, name);
