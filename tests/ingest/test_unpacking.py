@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hsis.contracts.uploads import UploadRequest, UploadState
-from hsis.errors import Conflict
+from hsis.errors import Conflict, NotFound
+from hsis_ingest.convert import Conversion
 from hsis_ingest.unpacking import Unpacking
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_archives import tarred, zipped
@@ -158,6 +159,48 @@ async def test_an_archive_needs_room_for_what_is_in_it(ingest: Ingest):
     assert upload.error.slug == "quota-exceeded"
     await ingest.emptied(f"raw/narrow/{upload.id}/")
     assert len(await ingest.keys("raw/narrow/")) == len(first.files)
+
+
+async def test_an_archive_that_is_given_up_keeps_the_scenes_that_are_items(
+    idle_ingest: Ingest, monkeypatch
+):
+    ingest, token = idle_ingest, idle_ingest.admin_token
+    held, write = asyncio.Event(), Conversion._write_rest
+
+    async def hold_the_second(self, *arguments):
+        if self._upload.item == "second":
+            held.set()
+            await asyncio.Event().wait()
+        await write(self, *arguments)
+
+    monkeypatch.setattr(Conversion, "_write_rest", hold_the_second)
+    broken = await ingest.send(COLLECTION, {"broken.zip": zipped({"c.npy": b"no array"})})
+    files = {"first.npy": npy(931), "second.npy": npy(932), "third.npy": npy(933)}
+    upload = await ingest.send(COLLECTION, {"given-up.zip": zipped(files)})
+    async with ingest.replica():
+        await ingest.ended(broken)
+        await ingest.client.delete(broken.id, token=token)
+        await held.wait()
+        states = {
+            scene.item: scene
+            for scene in (await ingest.client.upload(upload.id, token=token)).scenes
+        }
+        assert [scene.state for scene in states.values()] == ["succeeded", "converting", "queued"]
+        await ingest.client.delete(upload.id, token=token)
+        await ingest.emptied(
+            *(f"raw/{COLLECTION}/{states[item].id}/" for item in ("second", "third")),
+            f"cubes/{COLLECTION}/second/",
+        )
+    with pytest.raises(NotFound):
+        await ingest.client.upload(broken.id, token=token)
+    after = await ingest.client.upload(upload.id, token=token)
+    assert (after.state, [scene.item for scene in after.scenes]) == ("succeeded", ["first"])
+    await ingest.catalog.item(COLLECTION, "first", token=token)
+    for item in ("second", "third"):
+        with pytest.raises(NotFound):
+            await ingest.catalog.item(COLLECTION, item, token=token)
+    with pytest.raises(Conflict, match="its scenes are items"):
+        await ingest.client.delete(upload.id, token=token)
 
 
 async def test_an_unpacking_that_was_cut_off_begins_anew(idle_ingest: Ingest, monkeypatch):

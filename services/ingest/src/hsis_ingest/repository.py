@@ -253,10 +253,18 @@ async def note_sha256(db: asyncpg.Connection, upload: UUID, name: str, sha256: s
 
 
 async def discard(db: asyncpg.Connection, upload: UUID) -> None:
-    """Give an upload up: unseen from now on, its objects to be removed."""
+    """Give an upload up: unseen from now on, its objects to be removed. Of an archive the scenes
+    that are no items are given up, and itself where none is one."""
     await db.execute(
         "UPDATE uploads SET state = 'failed', purge = true, discarded = true, expires_at = NULL"
-        " WHERE id = $1 OR (parent = $1 AND state = 'receiving')",
+        " WHERE parent = $1 AND state <> 'succeeded'",
+        upload,
+    )
+    # A scene that became an item at this moment is seen only by a second statement.
+    await db.execute(
+        "UPDATE uploads SET state = 'failed', purge = true, discarded = true, expires_at = NULL"
+        " WHERE id = $1"
+        " AND NOT EXISTS (SELECT 1 FROM uploads WHERE parent = $1 AND state = 'succeeded')",
         upload,
     )
 

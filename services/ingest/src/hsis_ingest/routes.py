@@ -85,6 +85,7 @@ async def retry_upload(
 
 @router.delete("/{upload}", status_code=204)
 async def delete_upload(state: AppState, caller: RequiredCaller, upload: UUID) -> None:
-    """Give an unfinished or failed upload up; what was stored for it is removed."""
+    """Give an unfinished or failed upload up; what was stored for it is removed. Of an archive the
+    scenes that are items stay."""
     await uploads.visible(state, caller, upload, Role.EDITOR)
     await uploads.give_up(state, upload)

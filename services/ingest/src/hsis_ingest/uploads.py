@@ -167,13 +167,15 @@ async def receive(
 
 async def give_up(state: State, upload: UUID) -> None:
     """Forget an upload that is unfinished or failed; its objects are removed soon, after a
-    conversion's worker has noticed that it lost its lease. Conflict for one that is an item.
+    conversion's worker has noticed that it lost its lease. Of an archive the scenes that are items
+    stay. Conflict for one that is an item, or whose scenes all are.
     """
     async with transaction(state.pool) as db:
         found = await repository.find(db, upload, lock=True)
-        if found.state is UploadState.SUCCEEDED and found.unpacked:
-            raise Conflict("The archive was unpacked; remove the items of its scenes.")
-        if found.state is UploadState.SUCCEEDED:
+        made = [scene.state is UploadState.SUCCEEDED for scene in found.scenes]
+        if found.unpacked and made and all(made):
+            raise Conflict("The archive was unpacked, and its scenes are items; remove these.")
+        if found.state is UploadState.SUCCEEDED and not found.unpacked:
             raise Conflict(f"The upload has become the item {found.item!r}; remove that.")
         await repository.discard(db, upload)
 

@@ -247,7 +247,8 @@ class IngestClient(BaseClient):
         return RemovalAnswer.model_validate_json(response.content)
 
     async def delete(self, upload: str, *, token: str | None = None) -> None:
-        """Give an unfinished or failed upload up; what was stored for it is removed."""
+        """Give an unfinished or failed upload up; what was stored for it is removed. Of an archive
+        the scenes that are items stay."""
         await self._request("DELETE", f"/uploads/{upload}", token=token)
 
     async def add_labels(

@@ -27,9 +27,10 @@ function row(upload, collection) {
   const text = `${item}: ${failed ? reason(upload) : STATES[state] ?? state}`;
   const remove = element("button", { type: "button", class: "btn btn-sm btn-outline-danger text-nowrap" }, failed ? "Dismiss" : "Give up");
   remove.addEventListener("click", async () => {
-    if (!window.confirm(`${failed ? "Forget what failed of" : "Give up the upload of"} ${item}? Its files are removed.`)) return;
+    const stay = upload.scenes?.length ? " The scenes that are cubes stay." : "";
+    if (!window.confirm(`${failed ? "Forget what failed of" : "Give up the upload of"} ${item}? Its files are removed.${stay}`)) return;
     try {
-      for (const each of givenUp(upload)) await call("DELETE", path("uploads", each.id));
+      await call("DELETE", path("uploads", id));
       await showUploads(collection);
     } catch (error) {
       showMessage(error.message);
@@ -40,12 +41,6 @@ function row(upload, collection) {
   return element("li", { class: "list-group-item d-flex flex-wrap flex-md-nowrap align-items-center gap-2", "data-upload": id },
     element("span", { class: `me-auto text-break ${failed ? "text-danger" : ""}` }, text),
     ...(followed(upload) ? [link] : []), remove);
-}
-
-/** What is given up of it: of an archive whose other scenes are items, those that failed. */
-function givenUp(upload) {
-  const failed = (upload.scenes ?? []).filter(({ state }) => state === "failed");
-  return upload.state === "failed" && failed.length ? failed : [upload];
 }
 
 /** Whether there is something to see of it: it is on its way, or its files are kept, or those of a
