@@ -103,10 +103,15 @@ async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> U
 async def newest(
     db: asyncpg.Connection, collection: str, limit: int, *, without_item: bool = False
 ) -> list[UploadRow]:
-    """A collection's uploads, the newest first, each with its first LISTED_FILES files; or those of
-    them that are no item, or not of all of their scenes, which do not count for themselves."""
+    """A collection's uploads, the newest first, each with its first LISTED_FILES files and without
+    what was said of the cube, which may be long; or those of them that are no item, or not of all
+    of their scenes, which do not count for themselves."""
     rows = await db.fetch(
-        "SELECT * FROM uploads u WHERE collection = $1 AND NOT discarded"
+        "SELECT id, collection, item, axes, variable, rows, columns, calibration, state, progress,"
+        " attempts, purge, discarded, error, created_at, expires_at, owner, group_name, named,"
+        " originals, trash_entry, kept_prefixes, on_duplicate, duplicate_of, parent, unpacked,"
+        " white_reflectance, NULL AS metadata, NULL AS template, NULL AS restored"
+        " FROM uploads u WHERE collection = $1 AND NOT discarded"
         " AND (NOT $3 OR parent IS NULL AND (state <> 'succeeded' OR unpacked AND EXISTS ("
         "  SELECT 1 FROM uploads s"
         "  WHERE s.parent = u.id AND NOT s.discarded AND s.state <> 'succeeded')))"
