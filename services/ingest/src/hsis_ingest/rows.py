@@ -73,7 +73,8 @@ class UploadRow:
     where the item is called after a file. `originals` is the upload that the files of a restored
     item came with, `trash_entry` the entry that keeps them meanwhile, `restored` the item that it
     was and `kept_prefixes` what that needs. `template` is what the collection's template said at
-    the last conversion.
+    the last conversion. `totals` are of all files; one of a list has only the first of `files`, and
+    no `metadata`, `template` or `restored`.
     """
 
     id: UUID
