@@ -37,8 +37,8 @@ def parse_bands(text: str | None, info: CubeInfo) -> tuple[int, ...]:
     """Bands from 0 of `r,g,b` or of one number from 1; natural colour where nothing is said."""
     if text is None or not text.strip():
         return picture.natural_colour_bands(info)
-    parts = text.split(",")
-    if len(parts) not in (1, 3) or not all(re.fullmatch(r"\s*\d{1,9}\s*", p) for p in parts):
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (1, 3) or not all(re.fullmatch(r"\d{1,9}", part) for part in parts):
         raise InvalidInput(f"bands={text!r}: one band number or three as `r,g,b` are right.")
     numbers = [int(part) for part in parts]
     for number in numbers:
