@@ -78,15 +78,16 @@ bench: install $(VENV)/.installed-dev ## figures as ratios against a reference o
 	$(BIN)/python -m bench
 
 secrets: ## make the containers' passwords and keys in compose/secrets (those there stay)
-	@mkdir -p -m 700 compose/secrets
+	@cd compose && mkdir -p -m 700 "$$(./setting HSIS_SECRETS_FOLDER ./secrets)"
 	$(COMPOSE) build --quiet catalog
 	$(COMPOSE) run --rm --no-deps --user "$$(id -u):$$(id -g)" secrets
 
-up: secrets ## build and start the containers, and wait until all are ready
+up: secrets ## build and start the containers, or bring them to a newer version, until all are ready
 	$(COMPOSE) build
+	@compose/update $(COMPOSE)
 	$(COMPOSE) up --detach --wait --remove-orphans
-	@echo "HSIS is ready: http://127.0.0.1:$${HSIS_PORT:-8080}, computing on the $(ACCELERATOR)"
-	@echo "The password of admin is in compose/secrets/admin_password"
+	@echo "HSIS is ready: http://127.0.0.1:$$(compose/setting HSIS_PORT 8080), computing on the $(ACCELERATOR)"
+	@cd compose && cd "$$(./setting HSIS_SECRETS_FOLDER ./secrets)" && echo "The password of admin is in $$(pwd)/admin_password"
 
 down: ## stop the containers; the data stays in their volumes
 	$(COMPOSE) down --remove-orphans

@@ -145,6 +145,22 @@ async def test_nobody_notices_that_services_are_replaced(users: Users) -> None:
     assert users.pages > 100
 
 
+async def test_nobody_notices_an_update_and_up_leaves_the_rest_alone(users: Users) -> None:
+    changed = users.containers.configured(HSIS_TILES_MEMORY="1500m", HSIS_CATALOG_MEMORY="900m")
+    everything = ("edge", "catalog", "storage-proxy", "ingest", "tiles", "inference", "web")
+    before = {service: changed.ids(service) for service in everything}
+    users.doing = "update"
+    await asyncio.to_thread(changed.update)
+    await asyncio.to_thread(changed.up)
+    after = {service: changed.ids(service) for service in everything}
+    limits = {name: changed.inspect(after[name][0])["HostConfig"]["Memory"] for name in after}
+    assert (limits["tiles"], limits["catalog"]) == (1500 * 2**20, 900 * 2**20)
+    assert {name for name in after if after[name] != before[name]} == {"tiles", "catalog"}
+    assert {len(ids) for ids in after.values()} == {1}
+    assert not users.troubles, "\n".join(users.troubles)
+    assert users.pages > 100
+
+
 async def test_nobody_notices_that_tiles_is_made_anew(users: Users, operate: Do) -> None:
     # There is a gap here, which the edge waits out.
     await operate("--force-recreate", "tiles")

@@ -96,9 +96,17 @@ class Containers:
 
     def replace(self, service: str) -> None:
         """New containers in place of a service's old ones, as `make replace` does it."""
+        self._operate("replace", service)
+
+    def update(self) -> None:
+        """New images and settings in what runs, as `make up` does it before its `up`."""
+        self._operate("update")
+
+    def _operate(self, script: str, *words: str) -> None:
+        """Run a script of compose/ that is told how to call docker compose."""
         command = ["docker", "compose", *self.file_arguments]
         subprocess.run(
-            [str(COMPOSE / "replace"), service, *command],
+            [str(COMPOSE / script), *words, *command],
             env=self.environment,
             capture_output=True,
             check=True,
