@@ -227,11 +227,11 @@ def _spectral_library(content: bytes) -> None:
 
 def _scene_names(content: bytes) -> None:
     """The scenes among files whose paths are the lines, and their ids."""
-    paths = [PurePosixPath(line) for line in content.decode("latin-1").split("\n") if line]
+    paths = sorted({PurePosixPath(line) for line in content.decode("latin-1").split("\n") if line})
     scenes, beside = scenes_of(paths)
     ids = scene_ids(scenes)
     assert len(set(ids)) == len(ids) == len(scenes), "each scene has an id of its own"
-    assert sorted([path for scene in scenes for path in scene] + beside) == sorted(paths)
+    assert sorted([path for scene in scenes for path in scene] + beside) == paths
     assert all(re.fullmatch(ID_PATTERN, each) for each in ids)
 
 
