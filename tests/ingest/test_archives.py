@@ -133,6 +133,15 @@ def test_a_zip_with_its_own_folder():
     assert [str(member.path) for member in found.members] == ["a.npy"]
 
 
+def test_a_member_of_a_zip_without_a_name():
+    """Found by fuzzing: zipfile looks at the last character of the name that is not there."""
+    content = bytearray(zipped({"q": b"x"}))
+    entry = content.rfind(b"PK\1\2")
+    content[entry + 28 : entry + 32] = b"\0\0\1\0"  # no name, and its byte an extra field
+    with pytest.raises(UnsafeArchive, match="a member called ''"):
+        opened(bytes(content))
+
+
 NAMES = ["../a.npy", "/etc/a.npy", "a/../../b.npy", "C:/a.npy", "a\\b.npy", "x" * 300, "a\nb.npy"]
 
 

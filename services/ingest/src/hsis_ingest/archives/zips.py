@@ -81,7 +81,7 @@ class ZipArchive:
             checks.count()
             checks.check_folder(info.orig_filename)
             self._check_kind(info)
-            if info.is_dir():
+            if info.filename.endswith("/"):  # not is_dir, which fails where there is no name
                 continue
             member = checks.take(info.orig_filename, info.file_size)
             self._infos[member.path] = info
