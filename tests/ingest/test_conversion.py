@@ -354,3 +354,26 @@ class _Reads:
     async def get_range(self, key, start, length):
         token = self._ingest.admin_token
         return await self._ingest.storage.get_range(key, start, length, token=token)
+
+
+async def test_what_a_job_makes_stays_where_a_failed_upload_of_the_id_is_given_up(
+    ingest: Ingest, make_token
+):
+    token, service = ingest.admin_token, make_token("service:inference", scopes=("service",))
+    sent = [await ingest.send(COLLECTION, {"a.npy": b"none"}, id=id) for id in ("result", "next")]
+    failed = [await ingest.ended(upload) for upload in sent]
+    assert {upload.state for upload in failed} == {UploadState.FAILED}
+    reserved = await ingest.http.post(
+        f"{ingest.catalog_url}/stac/reservations",
+        json={"collection": COLLECTION, "item": "result", "holder": "job:1"},
+        headers={"Authorization": f"Bearer {service}"},
+    )
+    assert reserved.status_code == 200
+    key = f"cubes/{COLLECTION}/result/cube.zarr/cube/c/0/0/0"
+    await ingest.storage.put(key, b"a shard", token=service)
+    originals = f"raw/{COLLECTION}/{failed[1].id}/"
+    await ingest.storage.put(originals + "a.npy", b"none", token=service)
+    for upload in failed:
+        await ingest.client.delete(upload.id, token=token)
+    await ingest.emptied(originals)  # they are removed in order
+    assert await ingest.keys(f"cubes/{COLLECTION}/result/") == [key]

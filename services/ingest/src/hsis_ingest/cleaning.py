@@ -85,14 +85,23 @@ class Cleaner:
         if source != upload.id:
             await self._storage.delete_prefix(raw_prefix(upload.collection, str(upload.id)))
         if upload.attempts > 0 and not upload.unpacked:
-            async with item_lock(self._pool, upload.collection, upload.item):
-                if not await self._in_use(upload.collection, upload.item, upload.id):
-                    await self._storage.delete_prefix(item_prefix(upload.collection, upload.item))
+            await self._remove_cube(upload)
         await self.release_item(upload)
         async with transaction(self._pool) as db:
             await upload_sweep.purged(db, upload.id)
         for prefix in upload.kept_prefixes:  # such as label maps, whose entry was purged meanwhile
             await remove_unneeded(self._pool, self._catalog, self._storage, prefix)
+
+    async def _remove_cube(self, upload: UploadRow) -> None:
+        """Remove what its conversion wrote, unless another makes the item now."""
+        collection, item = upload.collection, upload.item
+        try:
+            await self._catalog.reserve(collection, item, _holder(upload))
+        except Conflict:  # also where the trash keeps a cube there
+            return
+        async with item_lock(self._pool, collection, item):
+            if not await self._in_use(collection, item, upload.id):
+                await self._storage.delete_prefix(item_prefix(collection, item))
 
     async def _purge_transfer(self, leftover: Leftover) -> None:
         """Remove what a transfer has beside the file that it made."""
