@@ -63,8 +63,9 @@ async def begin_or_complete(
         return PartsUpload(upload=begun)
     if body is None:
         raise InvalidInput("The body must have the `etags` of the parts.")
-    await state.store.complete_parts(key, upload, body.etags)
-    return await state.store.head(key)
+    async with state.turns.of(key):
+        await state.store.complete_parts(key, upload, body.etags)
+        return await state.store.head(key)
 
 
 @router.put("/{key:blob}", include_in_schema=False)

@@ -65,7 +65,16 @@ async def read(
         return answer
     answer.close()
     async with turns.of(key):
-        return await _read(store, key, conditions, wanted, fresh=fresh)
+        return await _read(store, key, conditions, wanted, fresh=fresh, again=True)
+
+
+async def look(store: BlobStore, turns: KeyTurns, key: str) -> Blob:
+    """What is known of a blob, as `read` would tell it; NotFound."""
+    blob, settled = await store.looked_at(key)
+    if settled:
+        return blob
+    async with turns.of(key):
+        return await store.head(key)
 
 
 async def _read(
@@ -75,6 +84,7 @@ async def _read(
     wanted: Sequence[WantedRange],
     *,
     fresh: bool,
+    again: bool = False,
 ) -> Answer:
     if not conditions and (not wanted or (len(wanted) == 1 and wanted[0].forwardable)):
         one = wanted[0] if wanted else None
@@ -87,7 +97,8 @@ async def _read(
         spans = _spans(blob, wanted if conditions.range_applies(blob) else ())
         asked = WantedRange(spans[0].start, spans[0].stop - 1) if spans else None
         opened = await store.open(key, asked)
-        if opened.blob.etag == blob.etag or not opened.settled:
+        # What is not settled is read again, but once.
+        if opened.blob.etag == blob.etag or not (opened.settled or again):
             if len(spans) > 1:
                 return OpenRanges(store, blob, spans, opened)
             return Content(opened, partial=bool(spans))

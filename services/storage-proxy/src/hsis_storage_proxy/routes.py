@@ -17,7 +17,7 @@ from hsis_storage_proxy.limits import LimitedRoute
 from hsis_storage_proxy.multipart import OpenRanges
 from hsis_storage_proxy.permissions import is_privileged, require_read, require_write
 from hsis_storage_proxy.ranges import parse_ranges
-from hsis_storage_proxy.reading import NotModified, read
+from hsis_storage_proxy.reading import NotModified, look, read
 from hsis_storage_proxy.requests import body_of, content_type_of
 from hsis_storage_proxy.responses import (
     content_response,
@@ -122,7 +122,7 @@ async def head_blob(
     """What GET would say of a blob."""
     check_key(key, privileged=is_privileged(caller))
     await require_read(state.access, caller, key)
-    blob = await state.store.head(key)
+    blob = await look(state.store, state.turns, key)
     if Conditions.of(request.headers).not_modified(blob):
         return not_modified_response(blob)
     return head_response(blob)

@@ -72,11 +72,17 @@ class BlobStore:
 
     async def head(self, key: str) -> Blob:
         """What is known of a blob; NotFound when there is none."""
-        with translated(key):
+        blob, _ = await self.looked_at(key)
+        return blob
+
+    async def looked_at(self, key: str) -> tuple[Blob, bool]:
+        """The same, and whether that is settled: it is not while this process changes the blob."""
+        with self._changes.reading(key) as reading, translated(key):
             answer = await self._reads.head(self._bucket, key)
             if answer is None:
                 answer = await self._client.head_object(Bucket=self._bucket, Key=key)
-        return blob_of(key, answer, int(answer["ContentLength"]), self._tags)
+        blob = blob_of(key, answer, int(answer["ContentLength"]), self._tags)
+        return blob, not reading.disturbed
 
     async def find(self, key: str) -> Blob | None:
         """The same; None when there is none."""
