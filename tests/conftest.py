@@ -123,7 +123,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
             Program("postgres", command, {}, partial(answers_sql, server), signal.SIGINT)
         )
         yield server
-    shutil.rmtree(home)
+    shutil.rmtree(home / "data")  # the logs stay
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +156,7 @@ async def object_store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     with Supervisor(home) as supervisor:
         await supervisor.start(program)
         yield store
-    shutil.rmtree(home)
+    shutil.rmtree(home / "data")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Ways to see that a process is ready."""
 
 import asyncio
+import errno
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ from hsis_embedded.postgres import Postgres
 PORTS = range(15_000, 32_000)
 """Below those that Linux gives to clients: none of these takes the port before its server does."""
 
+ATTEMPTS = 10_000
 CLAIM_S = 60.0
 """In which what a port was given for begins to listen."""
 
@@ -28,7 +30,7 @@ def free_port() -> int:
     now = time.monotonic()
     while _claims and now - _claims[0][0] > CLAIM_S:
         os.close(_claims.popleft()[1])
-    while True:
+    for _ in range(ATTEMPTS):
         port = secrets.choice(PORTS)
         if port in _given or (claim := _claim(port)) is None:
             continue
@@ -41,6 +43,7 @@ def free_port() -> int:
         _given.add(port)
         _claims.append((now, claim))
         return port
+    raise RuntimeError(f"No port from {PORTS.start} to {PORTS.stop - 1} is free on 127.0.0.1.")
 
 
 def _claim(port: int) -> int | None:
@@ -49,7 +52,9 @@ def _claim(port: int) -> int | None:
     with socket.socket(socket.AF_UNIX) as name:
         try:
             name.bind(f"\0hsis-port-{port}")
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return None
         return name.detach()
 
