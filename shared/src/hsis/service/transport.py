@@ -24,8 +24,8 @@ SMALL_BYTES = 64 * 1024
 class ServiceTransport(httpx.AsyncBaseTransport):
     """Requests with at most a small body over aiohttp; httpx's own for the rest.
 
-    aiohttp has no timeout for a body that the callee does not take, and begins a request anew
-    whose streamed body is used up.
+    aiohttp has no timeout for a body that the callee does not take. It sends once more at once what
+    may be repeated (GET, HEAD, PUT, DELETE) where the callee hung up without an answer.
     """
 
     def __init__(self, limits: httpx.Limits) -> None:
