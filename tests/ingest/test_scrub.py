@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from hsis.contracts.scrub import ScrubbedItem, ScrubRequest, ScrubSummary
+from hsis.cube.checksums import ObjectChecksum
+from hsis_ingest.scrubbing import has_own_cube, originals_of
 from tests.ingest.conftest import Ingest
 
 COLLECTION = "scrubbed"
@@ -153,3 +155,20 @@ async def test_only_owners_check_and_only_administrators_everything(
     assert await refusal(ingest, item=item) == 400
     _, summary = await scrub(ingest)
     assert summary.items >= 1
+
+
+def test_what_editors_write_into_items_stops_no_report():
+    told = {"href": "/blobs/raw/c/u/%C3%A4.npy", "file:checksum": "1220" + "ab" * 32}
+    odd = [
+        told | {"href": "http://["},
+        told | {"href": "http://[", "file:size": 3},
+        told,
+        told | {"file:size": "much"},
+        told | {"file:size": 3, "file:checksum": 12},
+    ]
+    assets = {f"odd-{number}": asset for number, asset in enumerate(odd)}
+    item = {"collection": "c", "id": "i", "assets": assets}
+    assert originals_of(item) == {}
+    assert not has_own_cube(item | {"assets": {"cube": {"href": "http://["}}})
+    item["assets"]["right"] = told | {"file:size": 3}
+    assert originals_of(item) == {"raw/c/u/ä.npy": ObjectChecksum(size=3, sha256="ab" * 32)}

@@ -3,9 +3,8 @@ here."""
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from hsis.contracts.blobs import item_prefix
+from hsis.contracts.blobs import item_prefix, path_in
 from hsis.contracts.metadata import CubeMetadata
 from hsis.cube.layout import CubeInfo
 from hsis_ingest.corrected import corrected_info
@@ -89,5 +88,5 @@ def needed_prefixes(item: Item) -> list[str]:
 
 def key_of(asset: Item) -> str:
     """Where an asset lies in the object store; of those elsewhere, what no key is."""
-    path = unquote(urlsplit(str(asset.get("href", ""))).path)
+    path = path_in(str(asset.get("href", "")))
     return path.removeprefix("/blobs/") if path.startswith("/blobs/") else ""

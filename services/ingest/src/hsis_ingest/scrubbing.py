@@ -8,13 +8,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import checksums_key, item_prefix
+from hsis.contracts.blobs import checksums_key, item_prefix, path_in
 from hsis.contracts.scrub import (
     Fault,
     FaultKind,
@@ -208,16 +207,15 @@ def originals_of(item: Item) -> dict[str, ObjectChecksum]:
     """The item's original files of its own collection, by key."""
     found = {}
     for asset in item["assets"].values():
-        key = unquote(urlsplit(asset["href"]).path).removeprefix("/blobs/")
-        checksum = str(asset.get("file:checksum", ""))
-        if key.startswith(f"raw/{item['collection']}/") and checksum.startswith(SHA256_MULTIHASH):
-            found[key] = ObjectChecksum(
-                size=asset["file:size"], sha256=checksum.removeprefix(SHA256_MULTIHASH)
-            )
+        key = path_in(asset["href"]).removeprefix("/blobs/")
+        checksum, size = str(asset.get("file:checksum", "")), asset.get("file:size")
+        told = checksum.startswith(SHA256_MULTIHASH) and type(size) is int
+        if key.startswith(f"raw/{item['collection']}/") and told:
+            found[key] = ObjectChecksum(size=size, sha256=checksum.removeprefix(SHA256_MULTIHASH))
     return found
 
 
 def has_own_cube(item: Item) -> bool:
     """Whether the item's cube lies under its own prefix."""
-    path = urlsplit(item["assets"].get("cube", {}).get("href", "")).path
-    return unquote(path).startswith(f"/blobs/{item_prefix(item['collection'], item['id'])}")
+    path = path_in(item["assets"].get("cube", {}).get("href", ""))
+    return path.startswith(f"/blobs/{item_prefix(item['collection'], item['id'])}")

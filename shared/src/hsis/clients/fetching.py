@@ -9,10 +9,9 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from hsis.clients.storage import StorageClient
-from hsis.contracts.blobs import Blob
+from hsis.contracts.blobs import Blob, path_in
 from hsis.errors import Conflict, InvalidInput, NotFound, Unavailable
 
 RETRY_DELAYS_S = (0.5, 2.0)
@@ -39,7 +38,7 @@ def original_blobs(item: dict[str, Any]) -> list[Expected]:
     for asset in item.get("assets", {}).values():
         if "labels" in asset.get("roles", ()):
             continue
-        path = unquote(urlsplit(asset["href"]).path)
+        path = path_in(asset["href"])
         key = path[path.find(_BLOBS) + len(_BLOBS) :]
         if _BLOBS not in path or not key.startswith("raw/"):
             continue

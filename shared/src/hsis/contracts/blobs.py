@@ -9,6 +9,7 @@ staging/transfers/<transfer>/...         of a resumable upload, what is not a fi
 """
 
 from datetime import datetime
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field
 
@@ -38,6 +39,15 @@ class BlobPage(BaseModel):
     next: str | None = Field(
         default=None, description="Give it as `after` for the next page; None at the end"
     )
+
+
+def path_in(href: str) -> str:
+    """The decoded path of an asset's or link's href; empty where it is no URL: any text may stand
+    there."""
+    try:
+        return unquote(urlsplit(href).path)
+    except ValueError:
+        return ""
 
 
 def raw_prefix(collection: str, upload: str) -> str:
