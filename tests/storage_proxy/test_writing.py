@@ -159,6 +159,29 @@ async def test_an_object_store_that_fails_in_the_middle(
     assert proxy.files() == files
 
 
+@pytest.mark.parametrize("when", ["a part", "the end"])
+async def test_parts_that_the_object_store_knows_nothing_of_are_to_be_sent_again(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It was killed, or was asked again because its answer was lost."""
+    put_part, complete_parts = BlobStore.put_part, BlobStore.complete_parts
+
+    async def put(self: BlobStore, key: str, upload: str, number: int, content: Any) -> str:
+        if number == 2 and when == "a part":
+            await self.abort_parts(key, upload)
+        return await put_part(self, key, upload, number, content)
+
+    async def complete(self: BlobStore, key: str, upload: str, etags: list[str]) -> None:
+        await complete_parts(self, key, upload, etags)
+        await complete_parts(self, key, upload, etags)
+
+    monkeypatch.setattr(BlobStore, "put_part", put)
+    monkeypatch.setattr(BlobStore, "complete_parts", complete)
+    answer = await proxy.put("raw/writing/u/lost", pieces(2 * PART_BYTES))
+    assert answer.status_code == 503, answer.text
+    assert "the same again works" in answer.json()["detail"]
+
+
 async def test_too_large(proxy: Proxy, service_token: str) -> None:
     files = proxy.files()
     host, port = proxy.url.removeprefix("http://").split(":")

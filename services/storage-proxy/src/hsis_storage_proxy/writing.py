@@ -1,14 +1,14 @@
 """One PUT: a stream of unknown length becomes a blob in bounded memory, whole or not at all."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 
 import anyio
 
 from hsis.contracts.blobs import Blob
-from hsis.errors import DomainError, TooLarge
+from hsis.errors import DomainError, NotFound, TooLarge, Unavailable
 from hsis_storage_proxy.digests import BodyDigests
 from hsis_storage_proxy.store import BlobStore
 
@@ -112,20 +112,35 @@ async def write(
                             return await store.put(key, part.pieces, content_type, digests.sha256)
                     if upload is None:
                         upload = await store.begin_parts(key, content_type, digests.sha256)
-                    etags.append(await store.put_part(key, upload, len(etags) + 1, part.pieces))
+                    with _may_be_lost(key):
+                        number = len(etags) + 1
+                        etags.append(await store.put_part(key, upload, number, part.pieces))
                     last = part.last
                     del part  # else it would be held beside the next one
                 if last:
                     break
             async with change():
-                await store.complete_parts(key, upload, etags)
-                # S3's entity tag of a blob made of parts is known only now.
-                return await store.head(key)
+                with _may_be_lost(key):
+                    await store.complete_parts(key, upload, etags)
+                    # S3's entity tag of a blob made of parts is known only now.
+                    return await store.head(key)
         except BaseException:
             if upload is not None:
                 with anyio.CancelScope(shield=True):
                     await _abort(store, key, upload)
             raise
+
+
+@contextmanager
+def _may_be_lost(key: str) -> Iterator[None]:
+    """Unavailable where the object store knows nothing of the parts: it was killed, or has made the
+    blob of them already and was asked again because its answer was lost."""
+    try:
+        yield
+    except NotFound as error:
+        raise Unavailable(
+            f"The object store lost what came of {key!r}; the same again works."
+        ) from error
 
 
 async def _abort(store: BlobStore, key: str, upload: str) -> None:
