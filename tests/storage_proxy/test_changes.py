@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
+from starlette.datastructures import Headers
 from tests.storage_proxy.test_s3 import settings_for
 from tests.support.platform import fresh_bucket
 
+from hsis.errors import Unavailable
 from hsis_embedded.object_store import ObjectStore
 from hsis_storage_proxy.conditions import Conditions
 from hsis_storage_proxy.hot import HotReads
@@ -27,7 +29,7 @@ class Slow:
     """The object store, whose PUTs are answered when `go` is set. Until then GETs have the new
     bytes with the old headers, and HEADs these: what rclone shows for less than a millisecond."""
 
-    def __init__(self, server: ObjectStore) -> None:
+    def __init__(self, server: ObjectStore, stale: tuple[str, ...] = ("GET", "HEAD")) -> None:
         self.go = asyncio.Event()
         self.go.set()
         self.stored = asyncio.Event()
@@ -50,7 +52,8 @@ class Slow:
                 self.stored.set()
                 await self.go.wait()
             elif "x-amz-meta-mtime" in told:
-                old = self._before if not self.go.is_set() else {}
+                late = request.method in stale and not self.go.is_set()
+                old = self._before if late else {}
                 self._before = self._before or told
                 told |= {name: old[name] for name in ("x-amz-meta-mtime", "last-modified") if old}
                 self.read.set()
@@ -128,3 +131,25 @@ async def test_a_look_tells_the_tag_before_or_after(
         slow.go.set()
         told = (await looking).etag
         assert told in tags | {await changing}
+
+
+async def test_what_stays_disturbed_is_never_answered_with_another_state(
+    object_store: ObjectStore, serve: Callable[..., Any]
+) -> None:
+    """If-Match holds for what was looked at, and what is opened then is the next one."""
+    slow = Slow(object_store, stale=("HEAD",))
+    settings = settings_for(object_store, "unused", s3_endpoint_url=await serve(slow.app))
+    async with open_s3(settings) as client:
+        store = BlobStore(client, fresh_bucket(), tags=MadeTags())
+        await store.make_bucket()
+        before = (await store.put(KEY, [b"before"], "a/b")).etag
+        assert (await store.head(KEY)).etag == before
+        slow.go.clear()
+        slow.stored.clear()
+        changing = asyncio.create_task(store.put(KEY, [b"after."], "a/b"))  # takes no turn
+        await slow.stored.wait()
+        conditions = Conditions.of(Headers({"If-Match": before}))
+        with pytest.raises(Unavailable, match="again and again"):
+            await read(store, KeyTurns(), KEY, conditions, (), fresh=True)
+        slow.go.set()
+        await changing
