@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Error, Page, async_playwright
+from playwright.async_api import Browser, Error, Page, async_playwright, expect
 
 from tests.support.embedded import Embedded
 
@@ -47,6 +47,7 @@ async def window(browser: Browser) -> AsyncIterator[Page]:
     )
     opened = await context.new_page()
     opened.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     yield opened
     await context.close()
 

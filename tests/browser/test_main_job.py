@@ -269,9 +269,17 @@ async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, pa
     await log_in(page, embedded, "/")
     await page.get_by_role("button", name="New collection").click()
     await page.get_by_label("Id", exact=True).fill("shown")
+    pressed = asyncio.Event()
+
+    async def hold_until_pressed(route: Route) -> None:
+        await pressed.wait()
+        await route.continue_()
+
+    await page.route("**/uploads?*", hold_until_pressed)  # the page is never slow to hear
     await page.get_by_role("button", name="Create").click()
     await page.wait_for_url("**/collections/shown")
     await page.get_by_label("Public: anyone may see it").check()
+    pressed.set()
     await expect(page.locator("#visibility")).to_have_text("public")
     async with httpx.AsyncClient(base_url=embedded.url, trust_env=False) as anyone:
         assert (await anyone.get("/stac/collections/shown")).status_code == 200
@@ -281,6 +289,28 @@ async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, pa
     await page.goto(embedded.url + "/")
     await expect(page.locator("[data-collection=shown]")).to_be_visible()
     await expect(page.locator("[data-collection=browser]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("path", "button", "waits_for"),
+    [("/login", "Log in", "**/static/dom.js"), ("/upload", "Upload", "**/auth/me")],
+)
+async def test_a_form_cannot_be_sent_before_its_script_is_there(
+    embedded: Embedded, page: Page, path: str, button: str, waits_for: str
+) -> None:
+    await log_in(page, embedded, "/")
+    looked = asyncio.Event()
+
+    async def hold_until_looked(route: Route) -> None:
+        await looked.wait()
+        await route.continue_()
+
+    await page.route(waits_for, hold_until_looked)
+    await page.goto(embedded.url + path, wait_until="commit")
+    send = page.get_by_role("button", name=button, exact=True)
+    await expect(send).to_be_disabled()
+    looked.set()
+    await expect(send).to_be_enabled()
 
 
 @pytest.fixture(scope="module")

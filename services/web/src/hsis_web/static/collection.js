@@ -26,6 +26,26 @@ function showAccess({ role, public: isPublic }) {
   $("upload-here").hidden = role !== "owner" && role !== "editor";
 }
 
+// Heard before they are shown: what is pressed while the rest still loads counts too.
+$("more").addEventListener("click", async () => {
+  $("more").disabled = true; // else a second click asks for the same page again
+  await showMore().catch((error) => report(error, user));
+  $("more").disabled = false;
+});
+
+$("public").addEventListener("change", async () => {
+  const wanted = $("public").checked;
+  $("public").disabled = true;
+  try {
+    await call("PUT", path("auth", "collections", id, "public"), { public: wanted });
+    $("visibility").textContent = wanted ? "public" : "private";
+  } catch (error) {
+    $("public").checked = !wanted;
+    report(error, user);
+  }
+  $("public").disabled = false;
+});
+
 try {
   const collection = await get(path("stac", "collections", id));
   $("title").textContent = collection.title || id;
@@ -37,16 +57,3 @@ try {
 } catch (error) {
   report(error, user);
 }
-
-$("more").addEventListener("click", () => showMore().catch((error) => report(error, user)));
-
-$("public").addEventListener("change", async () => {
-  const wanted = $("public").checked;
-  try {
-    await call("PUT", path("auth", "collections", id, "public"), { public: wanted });
-    $("visibility").textContent = wanted ? "public" : "private";
-  } catch (error) {
-    $("public").checked = !wanted;
-    report(error, user);
-  }
-});

@@ -21,3 +21,4 @@ $("login").addEventListener("submit", async (event) => {
     $("password").select();
   }
 });
+$("log-in").disabled = false; // before, a browser would send the form by itself

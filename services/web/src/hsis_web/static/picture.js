@@ -42,6 +42,7 @@ function setUpForm(shape, onPixel) {
     event.preventDefault();
     onPixel(Number($("pixel-x").value), Number($("pixel-y").value));
   });
+  $("pixel-button").disabled = false;
 }
 
 function pictureUrl(cubeUrl) {

@@ -29,7 +29,9 @@ export async function setUpProcessing(collection, item, spectra) {
 }
 
 async function describe() {
-  const description = await get(path("processing", "processes", $("process").value));
+  const id = $("process").value;
+  const description = await get(path("processing", "processes", id));
+  if (id !== $("process").value) return; // another was chosen meanwhile
   $("process-description").textContent = description.description ?? "";
   $("inputs").replaceChildren(...inputFields(description));
   spectraChanged();

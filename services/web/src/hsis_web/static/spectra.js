@@ -20,10 +20,15 @@ export class SpectrumBoard {
     this.draw();
   }
 
+  has(x, y) {
+    return this.entries.some(({ spectrum }) => spectrum.x === x && spectrum.y === y);
+  }
+
   async add(x, y) {
-    if (this.entries.some((entry) => entry.spectrum.x === x && entry.spectrum.y === y)) return;
+    if (this.has(x, y)) return;
     // Physical values: the plot is in their unit, and processes take reference spectra in it.
     const spectrum = await get(`${this.cubeUrl}/spectrum?x=${x}&y=${y}&scaled=true`);
+    if (this.has(x, y)) return; // clicked twice
     const colour = COLOURS[this.taken % COLOURS.length];
     this.taken += 1;
     this.change([...this.entries, { spectrum, colour, label: `(${x}, ${y})` }]);

@@ -12,7 +12,7 @@ const askedOf = new Map(); // by the id of a scene that is converted again
 let cancelling = null;
 
 if (!user) toLogin();
-$("collection").value = new URLSearchParams(location.search).get("collection") ?? "";
+$("collection").value ||= new URLSearchParams(location.search).get("collection") ?? "";
 get("/stac/collections")
   .then(({ collections }) =>
     $("collections").replaceChildren(...collections.map(({ id }) => element("option", { value: id }))))
@@ -261,3 +261,4 @@ const named = new URLSearchParams(location.search).get("upload");
 if (named && user) run(followNamed(named));
 
 $("cancel").addEventListener("click", () => cancelling?.abort());
+$("start").disabled = false; // before, a browser would send the form by itself, and forget the files
