@@ -6,7 +6,7 @@ import spectral
 
 from hsis.cube.classes import CubeClass
 from hsis_ingest.errors import HeaderMismatch, MissingData, UnsupportedFormat
-from tests.ingest.files import MemoryFile, open_files, opened, whole
+from tests.ingest.files import MemoryFile, file_of, open_files, opened, whole
 
 BASE = "ENVI\nsamples = 3\nlines = 2\nbands = 2\ndata type = 1\ninterleave = bsq\n"
 ONE_BAND = BASE.replace("bands = 2", "bands = 1") + "file type = ENVI  Classification\n"
@@ -140,6 +140,20 @@ def test_a_brace_on_the_next_line_and_lists_over_many():
     assert info.fwhm_nm == (5, 6)
     assert info.good_bands == (True, False)
     assert info.band_names == ("a", "b")
+
+
+def test_a_header_in_latin_1_and_utf_8(tmp_path):
+    """As a program that writes Latin-1 and one that adds a line leave it."""
+    path = tmp_path / "c.hdr"
+    metadata = {"wavelength": [0.4, 0.5], "wavelength units": "Q2m", "band names": ["Q0 Q1"] * 2}
+    spectral.envi.save_image(
+        str(path), np.zeros((3, 4, 2), np.uint8), metadata=metadata, ext=".raw"
+    )
+    content = path.read_bytes().replace(b"Q0", "grün".encode())
+    content = content.replace(b"Q1", b"\xe9\x96").replace(b"Q2", b"\xb5")
+    info = opened([MemoryFile("c.hdr", content), file_of(tmp_path / "c.raw")]).info
+    assert info.wavelengths_nm == pytest.approx((400, 500))
+    assert info.band_names == ("grün é\x96",) * 2
 
 
 def test_fields_filled_up_with_nul_are_what_they_say():

@@ -259,14 +259,19 @@ def test_a_dimension_without_a_variable_has_no_wavelengths(tmp_path):
     [
         ("nm", range(400, 407), tuple(range(400, 407))),
         (None, [0.4] * 7, (400,) * 7),
+        (np.bytes_(b"\xb5m"), [0.4] * 7, (400,) * 7),
+        (np.array(b"\xb5m", h5py.string_dtype()), [0.4] * 7, (400,) * 7),
+        (np.bytes_("μm".encode()), [0.4] * 7, (400,) * 7),
+        ("Ångström", [4000] * 7, (400,) * 7),
         ("cm-1", range(7), None),
     ],
+    ids=["nm", "none", "latin-1", "latin-1-as-utf-8", "mu", "angstrom", "wavenumber"],
 )
 def test_units_of_wavelengths(unit, values, expected):
     def write(file):
         file["cube"] = VALUES
         file["wavelength"] = np.array(values, float)
-        if unit:
+        if unit is not None:
             file["wavelength"].attrs["units"] = unit
 
     found = opened([h5(write)], axes="byx").info.wavelengths_nm

@@ -1,6 +1,7 @@
 """GeoTIFF against rasterio reading the same file from disk."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -156,14 +157,100 @@ def test_a_width_that_only_its_tag_has(tmp_path, values):
         opened([MemoryFile("wide.tif", bytes(content))])
 
 
-def test_names_that_are_not_utf8(tmp_path):
-    """Found by fuzzing: rasterio raises UnicodeDecodeError."""
+@pytest.mark.parametrize(
+    "profile", [{}, {"BIGTIFF": "YES", "compress": "deflate"}, {"ENDIANNESS": "BIG"}], ids=str
+)
+def test_texts_in_latin_1(tmp_path, profile):
+    """rasterio leaves such tags out: the unit of the wavelengths would be nm."""
+    values = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     path = tmp_path / "latin.tif"
+    tags = [
+        {"wavelength": text, "wavelength_units": "Q1", "fwhm": "0.01"} for text in ("0.4", "0.5")
+    ]
+    written(path, values, tags=tags, dataset_tags={"start_time": "2024-06-01T10:00:00Z"}, **profile)
+    with rasterio.open(path, "r+") as file:
+        file.descriptions, file.units = ("Q2", "grün"), ("WQ3", "WQ3")
+    content = path.read_bytes()
+    for mark, told in ((b"Q1", b"\xb5m"), (b"Q2", b"\xe9\x96"), (b"Q3", b"\xb5\xb2")):
+        assert content.count(mark) >= 1
+        content = content.replace(mark, told)
+    source = opened([MemoryFile("latin.tif", content)])
+    info = source.info
+    assert info.wavelengths_nm == pytest.approx((400, 500))
+    assert info.fwhm_nm == pytest.approx((10, 10))
+    assert info.band_names == ("é\x96", "grün")  # one as it was written, one by GDAL
+    assert info.unit == "Wµ²"
+    assert source.acquired_at == datetime(2024, 6, 1, 10, tzinfo=UTC)
+    assert rasterio.CRS.from_wkt(info.crs_wkt) == rasterio.CRS.from_epsg(32633)
+    np.testing.assert_array_equal(whole(source), values)
+
+
+@pytest.mark.parametrize(
+    ("unit", "wavelength"),
+    [("µm", 400), ("μm", 400), ("A\N{COMBINING RING ABOVE}ngström", 0.04), ("Ångstroms", 0.04),
+     ("\N{ANGSTROM SIGN}", 0.04), ("cm-1", None)],
+)  # fmt: skip
+def test_units_of_wavelengths(tmp_path, unit, wavelength):
+    tags = [{"wavelength": "0.4", "wavelength_units": unit}]
+    source = open_files(written(tmp_path / "c.tif", np.zeros((1, 3, 4), np.uint8), tags=tags))
+    assert source.info.wavelengths_nm == (wavelength and pytest.approx((wavelength,)))
+
+
+def test_names_of_a_crs_in_latin_1(tmp_path):
+    """rasterio opens no such file. Where other names begin lies in another tag."""
+    crs = rasterio.CRS.from_wkt(
+        'PROJCS["Région",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]]'
+        ',PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"]'
+        ',PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",15.3],'
+        'PARAMETER["scale_factor",0.9996],PARAMETER["false_easting",5e5],'
+        'PARAMETER["false_northing",0],UNIT["metre",1]]'
+    )
+    values = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
+    path = written(tmp_path / "place.tif", values, crs=crs)
+    with rasterio.open(path) as file:
+        wkt = file.crs.to_wkt()
+    content = path.read_bytes().replace("Régio".encode(), b"R\xe9gi\xb5o")
+    source = opened([MemoryFile("place.tif", content)])
+    assert "Région" in wkt
+    assert source.info.crs_wkt == wkt.replace("Région", "Regi?on")
+    np.testing.assert_array_equal(whole(source), values)
+    with tifffile.TiffFile(path) as file:
+        found = [file.pages[0].tags[code] for code in (33550, 33922, 34735, 34736, 34737)]
+        tags = [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in found[:-1]]
+        names = found[-1].value.encode()
+    names = names.replace("Régio".encode(), b"R\xe9gi\xb5o")
+    stack = np.arange(36, dtype=np.uint8).reshape(3, 3, 4)
+    with tifffile.TiffWriter(path) as writer:
+        for image in stack:
+            writer.write(image, metadata=None, extratags=[*tags, (34737, 2, 0, names, True)])
+    source = open_files(path)
+    assert source.info.crs_wkt == wkt.replace("Région", "Regi?on")
+    np.testing.assert_array_equal(whole(source), stack)
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Found by fuzzing: rasterio raises UnicodeDecodeError."""
+    path = tmp_path / "half.tif"
+    said = b'<GDALMetadata><Item name="UNITTYPE" sample="0" role="unittype">&#xD800;W</Item>'
+    tags = [(42112, 2, 0, said + b"</GDALMetadata>", True)]
+    tifffile.imwrite(path, np.zeros((3, 4), np.uint8), metadata=None, extratags=tags)
+    with pytest.raises(HeaderMismatch, match=r"half.tif.* what is no text, as &#xD800; is"):
+        open_files(path)
+
+
+class NearlyTooLarge(MemoryFile):
+    """One whose end is where a TIFF's offsets end."""
+
+    size = 2**32
+
+
+def test_texts_in_latin_1_in_a_file_without_room(tmp_path):
+    path = tmp_path / "full.tif"
     said = b'<GDALMetadata><Item name="UNITTYPE" sample="0" role="unittype">\xb5W</Item>'
     tags = [(42112, 2, 0, said + b"</GDALMetadata>", True)]
     tifffile.imwrite(path, np.zeros((3, 4), np.uint8), metadata=None, extratags=tags)
-    with pytest.raises(HeaderMismatch, match=r"latin.tif.* no UTF-8; UTF-8 is right"):
-        open_files(path)
+    with pytest.raises(HeaderMismatch, match=r"full.tif.* no UTF-8; UTF-8 is right in a TIFF of 4"):
+        opened([NearlyTooLarge("full.tif", path.read_bytes())])
 
 
 def test_more_bands_than_are_read_in_bounded_time(tmp_path):

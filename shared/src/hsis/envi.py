@@ -1,32 +1,31 @@
 """The text of ENVI headers: `key = value` lines and `key = { ... }` lists."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from hsis.errors import InvalidInput
+from hsis.texts import decoded
 
 MAGIC = "ENVI"
 NANOMETRES = {
     "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0, "nanometres": 1.0,
-    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3,
+    "um": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3,
     "micrometers": 1e3, "micrometre": 1e3, "micrometres": 1e3,
     "mm": 1e6, "millimeter": 1e6, "millimeters": 1e6, "millimetre": 1e6, "millimetres": 1e6,
     "cm": 1e7, "centimeters": 1e7, "m": 1e9, "meters": 1e9, "metres": 1e9,
-    "angstrom": 0.1, "angstroms": 0.1, "å": 0.1,
+    "angstrom": 0.1, "angstroms": 0.1, "ångström": 0.1, "ångströms": 0.1, "ångstrom": 0.1,
+    "ångstroms": 0.1, "angström": 0.1, "angströms": 0.1, "å": 0.1,
 }  # fmt: skip
-"""Nanometres in one of a unit, by its name in lower case."""
+"""Nanometres in one of a unit, by its name as `length_nm` looks it up."""
 NO_LENGTHS = frozenset({"wavenumber", "ghz", "mhz", "index"})
 """ENVI's other units of the `wavelength` list."""
 
 
 def decode(content: bytes) -> str:
-    """The header's text: UTF-8, else Latin-1, which older programs write. NUL, with which some
-    fill fields up and which no store holds, is a space."""
-    content = content.replace(b"\0", b" ")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    """The header's text (see `hsis.texts.decoded`). NUL, with which some fill fields up and which
+    no store holds, is a space."""
+    return decoded(content.replace(b"\0", b" "))
 
 
 def parse_fields(text: str, name: str) -> dict[str, str]:
@@ -93,7 +92,13 @@ def nanometres(unit: str, wavelengths: tuple[float, ...] | None) -> float | None
     unit = unit.strip().lower()
     if unit in NO_LENGTHS:
         return None
-    return NANOMETRES.get(unit) or guessed_unit(wavelengths)
+    return length_nm(unit) or guessed_unit(wavelengths)
+
+
+def length_nm(unit: str) -> float | None:
+    """Nanometres in one of a unit of lengths, by its name or its sign, with the micro sign or the
+    letter mu, the sign of the angstrom or the letter; None where it is unknown."""
+    return NANOMETRES.get(unicodedata.normalize("NFKC", unit).strip().lower())
 
 
 def guessed_unit(wavelengths: tuple[float, ...] | None) -> float | None:

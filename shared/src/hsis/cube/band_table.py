@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hsis.contracts.metadata import MAX_BANDS, unit_name
 from hsis.errors import InvalidInput
+from hsis.texts import decoded
 
 MAX_BYTES = 4 * 1024 * 1024
 TRUE = frozenset({"1", "1.0", "true", "yes", "good"})
@@ -93,10 +94,7 @@ def is_number(text: str) -> bool:
 def _decode(content: bytes) -> str:
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:  # as spreadsheets save "Unicode text"
         return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    return decoded(content)
 
 
 def _cells(line: str) -> list[str]:

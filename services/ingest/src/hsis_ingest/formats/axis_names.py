@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hsis.envi import NANOMETRES, guessed_unit
+from hsis.envi import guessed_unit, length_nm
 from hsis_ingest.errors import HeaderMismatch
 
 WAVELENGTH_NAMES = frozenset(
@@ -52,10 +52,9 @@ def axes_of_names(names: Sequence[str | None]) -> str | None:
 def nanometres(unit: str | None, values: NDArray[Any]) -> float | None:
     """Nanometres in one of `unit`, guessed from the wavelengths `values` where none is said; None
     where it counts no lengths."""
-    said = (unit or "").strip().lower()
-    if said in NO_UNIT:
+    if (unit or "").strip().lower() in NO_UNIT:
         return guessed_unit(tuple(float(value) for value in values.ravel()))
-    return NANOMETRES.get(said)
+    return length_nm(unit or "")
 
 
 def lengths_nm(values: NDArray[Any], factor: float | None, where: str) -> tuple[float, ...] | None:

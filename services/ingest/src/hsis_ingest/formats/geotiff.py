@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from hsis.cube.gains import gain_of
 from hsis.cube.layout import CubeInfo
-from hsis.envi import NANOMETRES
+from hsis.envi import length_nm
 from hsis_ingest.errors import HeaderMismatch, TruncatedFile, UnsupportedFormat
 from hsis_ingest.formats.expansion import check_chunk, check_expansion
 from hsis_ingest.formats.gdal_file import GDAL_ERRORS, SingleFile
@@ -26,6 +26,7 @@ from hsis_ingest.formats.source import (
     native_dtype,
     parse_time,
 )
+from hsis_ingest.formats.tiff_texts import with_texts_in_utf8
 
 FORMAT = "GeoTIFF"
 MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -53,7 +54,7 @@ class GeoTiffSource:
     def __init__(self, data: ByteSource, options: ReadOptions) -> None:
         self._options = options
         self._name = data.name
-        self._file = SingleFile(data)
+        self._file = SingleFile(with_texts_in_utf8(data))
         self._lock = threading.Lock()
         # rasterio keeps openers in a context variable: every call goes through one context,
         # whichever thread of the executor makes it.
@@ -66,6 +67,8 @@ class GeoTiffSource:
                 self._dataset = open_quietly(self._file.path, driver="GTiff", opener=self._file)
             except GDAL_ERRORS as error:
                 raise self._fault(error) from error
+            except UnicodeDecodeError as error:
+                raise _no_text(data.name) from error
             try:
                 self._describe(data)
             except GDAL_ERRORS as error:
@@ -73,10 +76,7 @@ class GeoTiffSource:
                 raise self._fault(error) from error
             except UnicodeDecodeError as error:
                 self._close()
-                raise HeaderMismatch(
-                    f"{data.name}: the metadata for GDAL (names and units of bands, tags) hold "
-                    "bytes that are no UTF-8; UTF-8 is right."
-                ) from error
+                raise _no_text(data.name) from error
             except BaseException:
                 self._close()
                 raise
@@ -143,6 +143,13 @@ class GeoTiffSource:
         if self._file.error is not None:
             return self._file.error
         return TruncatedFile(f"{self._name} is damaged or truncated: GDAL says {error}.")
+
+
+def _no_text(name: str) -> Exception:
+    return HeaderMismatch(
+        f"{name}: the metadata for GDAL (names and units of bands, tags), or the names of its CRS, "
+        "hold what is no text, as &#xD800; is; references to characters are right."
+    )
 
 
 def open_quietly(path: str, **options: Any) -> Any:
@@ -245,8 +252,7 @@ def _wavelengths(
     for band in dataset.indexes:
         tags = {key.lower(): value for key, value in dataset.tags(band).items()}
         imagery = dataset.tags(band, ns="IMAGERY")
-        unit = tags.get("wavelength_units", tags.get("wavelength_unit", "nm")).strip().lower()
-        factor = NANOMETRES.get(unit)
+        factor = length_nm(tags.get("wavelength_units", tags.get("wavelength_unit", "nm")))
         if "CENTRAL_WAVELENGTH_UM" in imagery:
             wavelengths.append(_float(imagery["CENTRAL_WAVELENGTH_UM"], band, name) * 1e3)
             if "FWHM_UM" in imagery:

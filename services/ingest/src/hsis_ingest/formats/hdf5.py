@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hsis.cube.gains import Gain
 from hsis.cube.layout import BY_BAND, PHYSICAL_VALUES, CubeInfo
+from hsis.texts import decoded
 from hsis_ingest.errors import VariableNeeded
 from hsis_ingest.formats.array_cube import cube_of
 from hsis_ingest.formats.axis_names import (
@@ -245,7 +246,7 @@ def _axes(file: Hdf5File, dataset: h5py.Dataset) -> list[tuple[str | None, h5py.
     scales = file.items(dataset, "DIMENSION_LIST", dataset.ndim)
     found: list[tuple[str | None, h5py.Dataset | None]] = []
     for label, references in zip(labels, scales, strict=True):
-        text = label.decode("utf-8", "replace") if isinstance(label, bytes) else label
+        text = decoded(label) if isinstance(label, bytes) else label
         scale = file.referred(references)
         last = scale.name.rpartition("/")[2] if scale is not None and scale.name else None
         found.append((text or last, scale))

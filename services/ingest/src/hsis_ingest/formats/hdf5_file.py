@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from hsis.errors import DomainError
+from hsis.texts import decoded, unescaped
 from hsis_ingest.errors import (
     DecompressionBomb,
     ExternalReference,
@@ -117,7 +118,9 @@ class Hdf5File:
             value = node.attrs[name]
             if isinstance(value, np.ndarray) and value.size == 1:
                 value = value.ravel()[0]
-            return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            if isinstance(value, bytes):
+                return decoded(value)
+            return unescaped(value) if isinstance(value, str) else value
 
     def text(self, node: Any, name: str) -> str | None:
         """An attribute that is text."""

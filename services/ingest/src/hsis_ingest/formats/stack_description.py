@@ -12,7 +12,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hsis.digits import natural
-from hsis.envi import NANOMETRES
+from hsis.envi import length_nm
 from hsis_ingest.errors import (
     ExternalReference,
     HeaderMismatch,
@@ -140,7 +140,7 @@ def _emitted(channels: list[Element], name: str) -> tuple[float, ...] | None:
     wavelengths: list[float] = []
     for channel in channels:
         text = channel.get("EmissionWavelength")
-        factor = NANOMETRES.get(channel.get("EmissionWavelengthUnit", "nm").lower())
+        factor = length_nm(channel.get("EmissionWavelengthUnit", "nm"))
         if text is None or factor is None:
             return None
         try:

@@ -4,8 +4,8 @@ import dataclasses
 import re
 
 from hsis.cube.layout import CubeInfo
+from hsis.texts import unescaped
 
-_LATIN_1 = re.compile("[\udc80-\udcff]")
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -13,8 +13,7 @@ def storable_text(text: str) -> str:
     """The text without what only some files hold: NUL, with which fields are filled up, is a space;
     a byte that is no UTF-8, which h5py tells as half a surrogate pair (PEP 383), the character that
     it is in Latin-1, as older programs write it; any other half the replacement character."""
-    text = _LATIN_1.sub(lambda byte: chr(ord(byte[0]) - 0xDC00), text)
-    return _HALVES.sub("\ufffd", text).replace("\0", " ").strip()
+    return _HALVES.sub("\ufffd", unescaped(text)).replace("\0", " ").strip()
 
 
 def with_storable_texts(info: CubeInfo) -> CubeInfo:

@@ -105,7 +105,9 @@ class TiffStackSource(GeoTiffSource):
             if len(self._open_images) == OPEN_IMAGES:
                 self._open_images.popitem()[1].close()
             offset = self._images[number].offset
-            dataset = open_quietly(f"GTIFF_DIR:off:{offset}:{self._dataset.name}")
+            # The first image says where all of them lie.
+            name = f"GTIFF_DIR:off:{offset}:{self._dataset.name}"
+            dataset = open_quietly(name, GEOREF_SOURCES="NONE")
             self._open_images[number] = dataset
         return dataset
 
