@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from hsis.errors import Problem
-from hsis.service.app import create_service_app, render_problem
+from hsis.service.app import add_routes, create_service_app, render_problem
 from hsis.service.bodies import BodyLimit
 from hsis.service.postgres import autocommit, check_postgres, migrate, open_pool
 from hsis_catalog.errors import PROBLEMS
@@ -72,21 +72,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         render=render_by_path,
         body_limit=BodyLimit(chosen.max_document_bytes, "HSIS_MAX_DOCUMENT_BYTES"),
     )
-    for module in (
-        stac_root,
-        stac_collections,
-        stac_items,
-        trash,
-        quotas,
-        reservations,
-        sessions,
-        users_routes,
-        keys,
-        sharing,
-        spectra,
-        templates,
-    ):
-        app.include_router(module.router)
+    add_routes(
+        app,
+        stac_root.router,
+        stac_collections.router,
+        stac_items.router,
+        trash.router,
+        quotas.router,
+        reservations.router,
+        sessions.router,
+        users_routes.router,
+        keys.router,
+        sharing.router,
+        spectra.router,
+        templates.router,
+    )
     return app
 
 

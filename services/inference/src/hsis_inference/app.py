@@ -13,7 +13,7 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.errors import DomainError
 from hsis.service.access import CollectionAccess
-from hsis.service.app import create_service_app
+from hsis.service.app import add_routes, create_service_app
 from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import check_postgres, migrate, open_pool
@@ -74,8 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         checks={"postgres": check_postgres, "device": _check_device},
         body_limit=BodyLimit(chosen.max_execution_bytes, "HSIS_MAX_EXECUTION_BYTES"),
     )
-    app.include_router(processes.router)
-    app.include_router(jobs.router)
+    add_routes(app, processes.router, jobs.router)
     return app
 
 

@@ -14,7 +14,7 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.errors import Unavailable
 from hsis.service.access import CollectionAccess
-from hsis.service.app import create_service_app
+from hsis.service.app import add_routes, create_service_app
 from hsis.service.bodies import BodyLimit
 from hsis.service.http import ServiceAuth, open_http
 from hsis.service.postgres import migrate, open_pool, ping
@@ -63,14 +63,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ),
     )
     app.add_middleware(tus.TusHeaders)
-    app.include_router(tus.creation)  # first: it looks at the headers too
-    app.include_router(tus.router)
-    app.include_router(forms.router)
-    app.include_router(router)
-    app.include_router(ingest_routes.router)
-    app.include_router(maintenance)
-    app.include_router(labels)
-    app.include_router(correction_routes.router)
+    add_routes(
+        app,
+        tus.creation,  # first: it looks at the headers too
+        tus.router,
+        forms.router,
+        router,
+        ingest_routes.router,
+        maintenance,
+        labels,
+        correction_routes.router,
+    )
     return app
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from hsis.clients.catalog import CatalogClient
 from hsis.errors import DomainError, Unavailable
 from hsis.service.access import CollectionAccess
-from hsis.service.app import RETRY_AFTER_S, create_service_app
+from hsis.service.app import RETRY_AFTER_S, add_routes, create_service_app
 from hsis.service.http import open_http
 from hsis_storage_proxy import parts
 from hsis_storage_proxy.errors import PROBLEMS, RangeNotSatisfiable, TooManyRequests
@@ -58,8 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         checks={"bucket": _check_bucket},
     )
     _tell_more(app)
-    app.include_router(parts.router)  # first: it looks at the query too
-    app.include_router(router)
+    add_routes(app, parts.router, router)  # parts first: they look at the query too
     return app
 
 

@@ -107,14 +107,18 @@ class LimitedRoute(APIRoute):
         request = Request(scope)
         caller = await optional_caller(request)
         if caller is not None and caller.is_service:
-            await super().handle(scope, receive, send)
+            await self.answer(scope, receive, send)
             return
         limits: ClientLimits = request.state.state.limits
         name = f"token {caller.subject}" if caller else address_of(request)
         async with limits.taken(name):
             if limits.bytes_per_s is not None:
                 receive, send = _paced(limits, name, receive, send)
-            await super().handle(scope, receive, send)
+            await self.answer(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it, whatever the client may ask at once."""
+        await super().handle(scope, receive, send)
 
 
 def address_of(request: Request) -> str:

@@ -30,7 +30,7 @@ class PartsRoute(APIRoute):
     def matches(self, scope: Scope) -> tuple[Match, Any]:
         """Whether this route answers the request."""
         if scope["type"] == "http":
-            query = QueryParams(scope["query_string"])
+            query = QueryParams(scope["query_string"]) if scope["query_string"] else ()
             if "upload" not in query and "uploads" not in query:
                 return Match.NONE, {}
         return super().matches(scope)

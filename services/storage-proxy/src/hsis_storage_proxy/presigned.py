@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from ssl import SSLContext, create_default_context
 from typing import Any
 
@@ -147,6 +147,7 @@ async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
     return content
 
 
+@lru_cache(MAX_URLS)
 def _time(header: str | None) -> datetime | None:
     return parsedate_to_datetime(header) if header else None
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from hsis.clients.catalog import CatalogClient
 from hsis.clients.storage import StorageClient
 from hsis.errors import Unavailable
-from hsis.service.app import Check, create_service_app
+from hsis.service.app import Check, add_routes, create_service_app
 from hsis.service.http import ServiceAuth, open_http
 from hsis_tiles import exporting
 from hsis_tiles.cubes import OpenCubes
@@ -74,8 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "storage-proxy": _ping("storage-proxy", chosen.storage_proxy_url),
         },
     )
-    app.include_router(router)
-    app.include_router(exporting.router)
+    add_routes(app, router, exporting.router)
     return app
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from hsis.service.app import create_service_app
+from hsis.service.app import add_routes, create_service_app
 from hsis_web.headers import PageHeaders
 from hsis_web.pages import pages_router
 from hsis_web.settings import Settings
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         openapi_url="/web/openapi.json",
     )
-    app.include_router(pages_router())
+    add_routes(app, pages_router())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for name, folder in ASSETS.items():
         found = chosen.node_modules_dir / folder
