@@ -175,7 +175,7 @@ async def test_time_ends_and_without_retention_nothing_is_kept(catalog: Catalog)
     async with catalog.replica(trash_retention_s=0.01) as quick:
         await quick.done("edda", "POST", ITEMS, uploaded("brief"))
         await quick.done("edda", "DELETE", ITEMS + "/brief")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not await outbox(quick, "brief"):
                 await asyncio.sleep(0.01)
         assert await entries(quick, "brief") == []

@@ -3,6 +3,7 @@
 import hmac
 import time
 from collections import deque
+from collections.abc import Callable
 
 import asyncpg
 from cachetools import TTLCache
@@ -22,16 +23,19 @@ _WRONG = "The name or the password is wrong."
 class Attempts:
     """Failed logins by name within the last seconds, in this process's memory."""
 
-    def __init__(self, most: int, window_s: float) -> None:
+    def __init__(
+        self, most: int, window_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = most
         self._window_s = window_s
-        self._failures: TTLCache[str, deque[float]] = TTLCache(MAX_NAMES, window_s)
+        self._clock = clock
+        self._failures: TTLCache[str, deque[float]] = TTLCache(MAX_NAMES, window_s, clock)
 
     def check(self, name: str) -> None:
         """TooManyAttempts when the name has failed too often; waiting is right."""
         recent = self._recent(name)
         if len(recent) >= self._most:
-            wait_s = max(1, round(recent[0] + self._window_s - time.monotonic()))
+            wait_s = max(1, round(recent[0] + self._window_s - self._clock()))
             raise TooManyAttempts(
                 f"{len(recent)} failed logins for this name; try again in {wait_s} s."
             )
@@ -39,7 +43,7 @@ class Attempts:
     def failed(self, name: str) -> None:
         """Count a failure, before its check so that parallel tries count too."""
         recent = self._recent(name)
-        recent.append(time.monotonic())
+        recent.append(self._clock())
         self._failures[name] = recent
 
     def succeeded(self, name: str) -> None:
@@ -48,7 +52,7 @@ class Attempts:
 
     def _recent(self, name: str) -> deque[float]:
         recent = self._failures.get(name) or deque()
-        while recent and recent[0] <= time.monotonic() - self._window_s:
+        while recent and recent[0] <= self._clock() - self._window_s:
             recent.popleft()
         return recent
 
