@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -62,7 +62,7 @@ async def test_of_two_that_create_a_blob_at_once_one_does(
 
     async def body(letter: bytes) -> AsyncIterator[bytes]:
         yield letter
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while looked < 2:  # both were told before their bodies that there is none yet
                 await asyncio.sleep(0.01)
         yield letter * (size - 1)
@@ -77,7 +77,24 @@ async def test_of_two_that_create_a_blob_at_once_one_does(
     assert not any("multipart" in file for file in proxy.files())
 
 
-async def test_slow_senders_do_not_keep_shards_waiting(make_proxy: Callable[..., Any]) -> None:
+@pytest.fixture
+def places_taken(monkeypatch: pytest.MonkeyPatch) -> asyncio.Semaphore:
+    """Released by each upload that gets a place."""
+    got, taken = asyncio.Semaphore(0), UploadPlaces.taken
+
+    @asynccontextmanager
+    async def noted(self: UploadPlaces, *, prompt: bool) -> AsyncIterator[None]:
+        async with taken(self, prompt=prompt):
+            got.release()
+            yield
+
+    monkeypatch.setattr(UploadPlaces, "taken", noted)
+    return got
+
+
+async def test_slow_senders_do_not_keep_shards_waiting(
+    make_proxy: Callable[..., Any], places_taken: asyncio.Semaphore
+) -> None:
     proxy: Proxy = await make_proxy(concurrent_uploads=3, prompt_uploads=1)
     go_on = asyncio.Event()
 
@@ -86,14 +103,17 @@ async def test_slow_senders_do_not_keep_shards_waiting(make_proxy: Callable[...,
         await go_on.wait()
 
     uploads = [asyncio.create_task(proxy.put(f"raw/slow/u/{n}", slow())) for n in range(4)]
-    await asyncio.sleep(0.3)
-    async with asyncio.timeout(5):
+    for _ in range(2):
+        await places_taken.acquire()
+    async with asyncio.timeout(60):
         assert (await proxy.put("cubes/slow/i/shard", b"shard")).status_code == 201
     go_on.set()
     assert [(await upload).status_code for upload in uploads] == [201] * 4
 
 
-async def test_a_place_is_left_between_parts(make_proxy: Callable[..., Any]) -> None:
+async def test_a_place_is_left_between_parts(
+    make_proxy: Callable[..., Any], places_taken: asyncio.Semaphore
+) -> None:
     proxy: Proxy = await make_proxy(concurrent_uploads=1, prompt_uploads=0)
     others_wait, go_on = asyncio.Event(), asyncio.Event()
 
@@ -104,12 +124,12 @@ async def test_a_place_is_left_between_parts(make_proxy: Callable[..., Any]) -> 
         await go_on.wait()
 
     first = asyncio.create_task(proxy.put("raw/slow/u/long", long()))
-    await asyncio.sleep(0.3)
+    await places_taken.acquire()
     second = asyncio.create_task(proxy.put("raw/slow/u/short", b"y"))
     await asyncio.sleep(0.3)
     assert not second.done()
     others_wait.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert (await second).status_code == 201
     go_on.set()
     assert (await first).json()["size"] == PART_BYTES + 1

@@ -24,7 +24,7 @@ async def outward(make_proxy: Callable[..., Any], object_store: ObjectStore) -> 
     proxy: Proxy = await make_proxy(
         redirect_reads=True,
         s3_public_endpoint_url=f"http://localhost:{object_store.port}",
-        redirect_lifetime_s=30,
+        redirect_lifetime_s=300,
     )
     assert (await proxy.put(PATH, CONTENT)).json()["key"] == KEY
     return proxy
@@ -39,7 +39,7 @@ async def test_a_reader_that_asks_is_sent_to_the_store(
     place = urlsplit(sent.headers["Location"])
     assert (place.hostname, place.port) == ("localhost", object_store.port)
     query = parse_qs(place.query)
-    assert query["X-Amz-Expires"] == ["30"]
+    assert query["X-Amz-Expires"] == ["300"]
     assert query["response-content-disposition"] == ["attachment"]
     async with httpx.AsyncClient(trust_env=False) as anybody:
         part = await anybody.get(sent.headers["Location"], headers={"Range": "bytes=300-309"})

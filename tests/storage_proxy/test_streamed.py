@@ -17,8 +17,8 @@ from hsis_storage_proxy.tags import MadeTags
 
 KEY = "raw/c/u/f"
 PIECE = b"0123456789abcdef" * 4096
-PATIENCE_S = 20.0
-"""A sixth of the time after which storage-proxy gives a silent object store up."""
+PATIENCE_S = 60.0
+"""Half of the time after which storage-proxy gives a silent object store up."""
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import uvicorn
 
 from hsis_embedded.readiness import free_port
@@ -36,3 +37,14 @@ async def served(app: Any, port: int | None = None) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+async def ready(http: httpx.AsyncClient, service_url: str = "") -> dict[str, str]:
+    """What a service says of its checks once all are fine: on a busy machine one may take longer
+    than the two seconds that it is given."""
+    async with asyncio.timeout(60):
+        while (answer := await http.get(f"{service_url}/readyz")).status_code != 200:
+            await asyncio.sleep(0.1)
+    assert answer.json()["status"] == "ready"
+    checks: dict[str, str] = answer.json()["checks"]
+    return checks

@@ -16,7 +16,7 @@ def sign(
     scopes: Iterable[str] = ("read", "write"),
     admin: bool = False,
     collections: list[str] | None = None,
-    expires_in: float = 600,
+    expires_in: float = 86_400,
 ) -> str:
     """A JWT with these claims."""
     now = time.time()
