@@ -17,8 +17,13 @@ from hsis.contracts.jobs import JobStatus
 from hsis.contracts.spectra import NewSpectrum
 from hsis.cube.layout import overview_shape, store_documents
 from hsis.errors import Conflict, DomainError, InvalidInput, NotFound
+from hsis_inference.device import Device
+from hsis_inference.jobs import Job
+from hsis_inference.repository.blocks import Lease
+from hsis_inference.steps import Steps
 from tests.inference.conftest import LAB
 from tests.inference.platform import ACQUIRED, PLACE, Bench
+from tests.support.servers import ready
 
 WAVELENGTHS = (460.0, 550.0, 640.0, 860.0)
 TRANSFORM = (30.0, 0.0, 500000.0, 0.0, -30.0, 5800000.0)
@@ -189,19 +194,30 @@ async def test_a_job_that_cannot_succeed_fails_with_its_problem_and_leaves_nothi
     assert await bench.keys(LAB, "nothing") == []
 
 
-async def test_dismissing_a_job_removes_what_it_stored(bench: Bench) -> None:
+async def test_dismissing_a_job_removes_what_it_stored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perform, asked = Steps.perform, asyncio.Event()
+
+    async def held(self: Steps, job: Job, lease: Lease, device: Device) -> bytes | None:
+        await asked.wait()  # the job is not at its end when it is dismissed
+        return await perform(self, job, lease, device)
+
+    monkeypatch.setattr(Steps, "perform", held)
     inputs = {"collection": LAB, "item": "scene", "id": "dismissed"}
     job = await bench.processing.execute("rx", inputs, token=bench.token)
     dismissed = await bench.processing.dismiss(job.job_id, token=bench.token)
     assert dismissed.status is JobStatus.DISMISSED
+    asked.set()
     with pytest.raises(NotFound):
         await bench.processing.results(job.job_id, token=bench.token)
-    for _ in range(100):  # until the sweep has freed the id
-        try:
-            again = await bench.run("rx", **inputs)
-            break
-        except Conflict:
-            await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                again = await bench.run("rx", **inputs)
+                break
+            except Conflict:  # until the sweep has freed the id
+                await asyncio.sleep(0.2)
     assert again.status is JobStatus.SUCCESSFUL
     await bench.processing.dismiss(job.job_id, token=bench.token)  # forgets it
     with pytest.raises(NotFound) as raised:
@@ -271,7 +287,7 @@ async def test_descriptions(bench: Bench) -> None:
     async def get(path: str) -> httpx.Response:
         return await bench.http.get(f"{bench.platform.inference_url}{path}")
 
-    assert (await get("/readyz")).status_code == 200
+    await ready(bench.http, bench.platform.inference_url)
     assert (await get("/processing")).json()["links"]
     assert any(
         "conf/core" in name for name in (await get("/processing/conformance")).json()["conformsTo"]

@@ -117,7 +117,7 @@ async def test_the_result_is_the_same_whoever_worked(bench: Bench, crew: Crew, c
     shared = await crew.execute(bench, "rx", item="scene")
     # The blocks of the first pass are finished in the order 1, 0, 3, 2.
     while not (await crew.current(shared)).status.final:
-        first = await queue.claim(crew.pool, "one", 30, 3)
+        first = await queue.claim(crew.pool, "one", 600, 3)
         if not await two.work_once(cpu) and first is None:
             break
         if first is not None:
@@ -135,7 +135,7 @@ async def test_publishing_again_after_a_crash_meets_its_own_item(
     worker = crew.worker()
     job = await crew.execute(bench, "rx", item="scene", id="published")
     await crew.work_until(worker, job, Phase.PUBLISH, cpu)
-    claimed = await queue.claim(crew.pool, "killed", 30, 3)
+    claimed = await queue.claim(crew.pool, "killed", 600, 3)
     assert claimed is not None
     lease, running = claimed
     await worker.steps.perform(running, lease, cpu)  # and is killed before it says so
@@ -183,7 +183,7 @@ async def test_a_job_dismissed_after_its_item_was_registered_leaves_no_item(
     worker = crew.worker()
     job = await crew.execute(bench, "rx", item="scene", id="late")
     await crew.work_until(worker, job, Phase.PUBLISH, cpu)
-    claimed = await queue.claim(crew.pool, "killed", 30, 3)
+    claimed = await queue.claim(crew.pool, "killed", 600, 3)
     assert claimed is not None
     await worker.steps.perform(claimed[1], claimed[0], cpu)
     await crew.end_every_lease()
