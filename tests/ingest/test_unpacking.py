@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from hsis.contracts.uploads import UploadRequest, UploadState
+from hsis.contracts.uploads import Upload, UploadRequest, UploadState
 from hsis.errors import Conflict, NotFound
 from hsis_ingest.convert import Conversion
 from hsis_ingest.unpacking import Unpacking
@@ -147,6 +147,33 @@ async def test_the_kept_files_of_scenes_are_told(ingest: Ingest):
     unfit = await sent(ingest, "unfit.zip", content, metadata={"wavelengths": [1, 2, 3]})
     assert {scene.error.slug for scene in unfit.scenes} == {"metadata-mismatch"}
     assert all(scene.expires_at > unfit.created_at for scene in unfit.scenes)
+
+
+async def test_a_list_tells_those_scenes_first_that_can_be_converted_again(ingest: Ingest):
+    buffer = io.BytesIO()
+    np.save(buffer, np.full((3, 4, 3), 931, "<u2"))
+    files = {"a.npy": npy(931), "b.npy": b"no array", "c.npy": buffer.getvalue(), "d.npy": npy(932)}
+    said = {"metadata": {"wavelengths": [400, 500]}}  # c has three bands
+    partly = await ingest.ended(await ingest.send("told", {"told.zip": zipped(files)}, **said))
+    assert [(scene.item, scene.state) for scene in partly.scenes] == [
+        ("a", "succeeded"), ("b", "failed"), ("c", "failed"), ("d", "succeeded"),
+    ]  # fmt: skip
+    a, b, c, d = partly.scenes
+    async with served(ingest.app(list_max_entries=2, worker_enabled=False)) as url:
+        answer = await ingest.http.get(
+            f"{url}/uploads?collection=told&without_item=true",
+            headers={"Authorization": f"Bearer {ingest.admin_token}"},
+        )
+    [listed] = [Upload.model_validate(one) for one in answer.json()["uploads"]]
+    assert (listed.scene_count, listed.scenes) == (4, [c, b])
+    assert (listed.state, listed.progress, listed.file_count) == (UploadState.FAILED, 1, 1)
+    assert listed.error == partly.error
+    assert listed.error.detail.startswith("2 of 4 scenes failed. c: ")
+    assert f"; b: {b.error.detail}" in listed.error.detail
+    whole = await ingest.client.uploads("told", token=ingest.admin_token)
+    [listed] = [one for one in whole if one.id == partly.id]
+    assert (listed.scene_count, listed.scenes) == (4, [c, b, a, d])
+    assert partly.scene_count == 4
 
 
 async def test_an_archive_needs_room_for_what_is_in_it(ingest: Ingest):

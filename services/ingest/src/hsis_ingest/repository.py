@@ -12,9 +12,6 @@ from hsis.contracts.uploads import UploadRequest
 from hsis.errors import Conflict, NotFound
 from hsis_ingest.rows import UploadRow, upload_of
 
-LISTED_FILES = 16
-"""Of each upload of a list: one may have hundreds."""
-
 
 async def create(
     db: asyncpg.Connection,
@@ -101,11 +98,16 @@ async def find(db: asyncpg.Connection, upload: UUID, *, lock: bool = False) -> U
 
 
 async def newest(
-    db: asyncpg.Connection, collection: str, limit: int, *, without_item: bool = False
+    db: asyncpg.Connection,
+    collection: str,
+    limit: int,
+    *,
+    entries: int,
+    without_item: bool = False,
 ) -> list[UploadRow]:
-    """A collection's uploads, the newest first, each with its first LISTED_FILES files and without
-    what was said of the cube, which may be long; or those of them that are no item, or not of all
-    of their scenes, which do not count for themselves."""
+    """A collection's uploads, the newest first, each with so many `entries` of its files and of its
+    scenes, and without what was said of the cube, which may be long; or those of them that are no
+    item, or not of all of their scenes, which do not count for themselves."""
     rows = await db.fetch(
         "SELECT id, collection, item, axes, variable, rows, columns, calibration, state, progress,"
         " attempts, purge, discarded, error, created_at, expires_at, owner, group_name, named,"
@@ -120,7 +122,7 @@ async def newest(
         limit,
         without_item,
     )
-    return await with_files(db, rows, LISTED_FILES)
+    return await with_files(db, rows, entries)
 
 
 async def is_active(
@@ -292,9 +294,10 @@ async def requeue(db: asyncpg.Connection, upload: UUID) -> None:
 
 
 async def with_files(
-    db: asyncpg.Connection, rows: Sequence[asyncpg.Record], files: int | None = None
+    db: asyncpg.Connection, rows: Sequence[asyncpg.Record], entries: int | None = None
 ) -> list[UploadRow]:
-    """Rows of uploads with their scenes and the first so many of their files, or all."""
+    """Rows of uploads with all of their files and scenes, or so many `entries` of each: the first
+    files; the scenes that can be converted again, then others that failed."""
     found = await db.fetch(
         "SELECT * FROM (SELECT upload, count(*), count(size) AS received,"
         "  coalesce(sum(coalesce(size, declared_size)), 0)::bigint AS total,"
@@ -305,12 +308,22 @@ async def with_files(
         " LATERAL (SELECT * FROM files WHERE upload = totals.upload ORDER BY position LIMIT $2)"
         " AS file ORDER BY totals.upload, position",
         [row["id"] for row in rows],
-        files,
+        entries,
     )
     scenes = await db.fetch(
-        "SELECT id, parent, item, state, progress, error, expires_at FROM uploads"
-        " WHERE parent = ANY($1::uuid[]) AND NOT discarded ORDER BY created_at, item",
+        "SELECT * FROM (SELECT parent, count(*),"
+        "  count(*) FILTER (WHERE state = 'failed') AS failed,"
+        "  bool_and(state IN ('succeeded', 'failed')) AS ended,"
+        "  avg(CASE WHEN state IN ('succeeded', 'failed') THEN 1 ELSE progress END) AS done"
+        "  FROM uploads WHERE parent = ANY($1::uuid[]) AND NOT discarded GROUP BY parent)"
+        " AS totals,"
+        " LATERAL (SELECT id, item, state, progress, error, expires_at, row_number() OVER"
+        "  (ORDER BY CASE WHEN $2::bigint IS NULL THEN 0 WHEN state <> 'failed' THEN 2"
+        "   WHEN expires_at IS NULL THEN 1 ELSE 0 END, created_at, item) AS place"
+        "  FROM uploads WHERE parent = totals.parent AND NOT discarded ORDER BY place LIMIT $2)"
+        " AS scene ORDER BY totals.parent, place",
         [row["id"] for row in rows if row["unpacked"]],
+        entries,
     )
     files_of, scenes_of = _by(found, "upload"), _by(scenes, "parent")
     return [upload_of(row, files_of[row["id"]], scenes_of[row["id"]]) for row in rows]

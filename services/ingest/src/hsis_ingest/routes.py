@@ -47,10 +47,17 @@ async def list_uploads(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     without_item: Annotated[bool, Query(description="Only those that are no item yet")] = False,
 ) -> UploadList:
-    """A collection's uploads, the newest first; of the files of each the first 16."""
+    """A collection's uploads, the newest first; of the files and scenes of each the first ones, of
+    the scenes those that can be converted again before others."""
     await state.access.require(caller, collection, Role.VIEWER)
     async with autocommit(state.pool) as db:
-        rows = await repository.newest(db, collection, limit, without_item=without_item)
+        rows = await repository.newest(
+            db,
+            collection,
+            limit,
+            entries=state.settings.list_max_entries,
+            without_item=without_item,
+        )
     return UploadList(uploads=[row.told() for row in rows])
 
 

@@ -66,6 +66,17 @@ class FileTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneTotals:
+    """Of all scenes of an archive: how many, how many failed, whether all have ended, and the mean
+    of how far they are."""
+
+    count: int = 0
+    failed: int = 0
+    ended: bool = True
+    done: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRow:
     """An upload as the database has it.
 
@@ -109,6 +120,7 @@ class UploadRow:
     parent: UUID | None = None
     unpacked: bool = False
     scenes: tuple[SceneUpload, ...] = ()
+    scene_totals: SceneTotals = SceneTotals()
     white_reflectance: float | str | None = None
 
     @property
@@ -139,7 +151,7 @@ class UploadRow:
         """What its users see."""
         upload = self._told()
         if self.unpacked and self.state is UploadState.SUCCEEDED:
-            return upload.model_copy(update=_of_scenes(self.scenes))
+            return upload.model_copy(update=_of_scenes(self.scenes, self.scene_totals))
         return upload
 
     def _told(self) -> Upload:
@@ -167,26 +179,26 @@ class UploadRow:
             created_at=self.created_at,
             parent=None if self.parent is None else str(self.parent),
             scenes=[*self.scenes],
+            scene_count=self.scene_totals.count,
             duplicate_of=[*self.duplicate_of],
             expires_at=self.expires_at,
         )
 
 
-def _of_scenes(scenes: Sequence[SceneUpload]) -> dict[str, Any]:
-    """How an archive that was unpacked stands: as its scenes do."""
-    count = max(1, len(scenes))
-    failed = [scene for scene in scenes if scene.state is UploadState.FAILED]
-    progress = sum(1.0 if scene.state.final else scene.progress for scene in scenes) / count
-    if not all(scene.state.final for scene in scenes):
-        return {"state": UploadState.CONVERTING, "progress": progress}
-    if not failed:
+def _of_scenes(scenes: Sequence[SceneUpload], totals: SceneTotals) -> dict[str, Any]:
+    """How an archive that was unpacked stands: as its scenes do, the first of which are told."""
+    if not totals.ended:
+        return {"state": UploadState.CONVERTING, "progress": totals.done}
+    if not totals.failed:
         return {"state": UploadState.SUCCEEDED, "progress": 1.0}
+    failed = [scene for scene in scenes if scene.state is UploadState.FAILED]
+    failed.sort(key=lambda scene: scene.expires_at is None)  # as lists of uploads have them
     told = "; ".join(
         f"{scene.item}: {scene.error.detail if scene.error else 'failed'}" for scene in failed[:10]
     )
-    detail = f"{len(failed)} of {len(scenes)} scenes failed. {told}"
+    detail = f"{totals.failed} of {totals.count} scenes failed. {told}"
     error = Problem.of(SCENES_FAILED, detail)
-    return {"state": UploadState.FAILED, "progress": progress, "error": error}
+    return {"state": UploadState.FAILED, "progress": totals.done, "error": error}
 
 
 def scene_of(row: asyncpg.Record) -> SceneUpload:
@@ -207,7 +219,7 @@ def upload_of(
     files: Sequence[asyncpg.Record],
     scenes: Sequence[asyncpg.Record] = (),
 ) -> UploadRow:
-    """The typed form of a row, its files' rows, each with the totals, and those of its scenes."""
+    """The typed form of a row, its files' rows and those of its scenes, each with the totals."""
     error: Any = row["error"]
     return UploadRow(
         id=row["id"],
@@ -254,6 +266,7 @@ def upload_of(
         parent=row["parent"],
         unpacked=row["unpacked"],
         scenes=tuple(scene_of(scene) for scene in scenes),
+        scene_totals=_scene_totals(scenes),
         white_reflectance=_number_or_name(row["white_reflectance"]),
     )
 
@@ -265,6 +278,13 @@ def _totals(files: Sequence[asyncpg.Record]) -> FileTotals:
     return FileTotals(
         told["count"], told["received"], told["total"], told["fetching"], told["here"]
     )
+
+
+def _scene_totals(scenes: Sequence[asyncpg.Record]) -> SceneTotals:
+    if not scenes:
+        return SceneTotals()
+    told = scenes[0]
+    return SceneTotals(told["count"], told["failed"], told["ended"], told["done"])
 
 
 def _metadata(said: str | None) -> CubeMetadata | None:

@@ -40,6 +40,9 @@ class Settings(DatabaseSettings):
         default=16 * MIB, ge=1024, description="Largest body of a request that is no file"
     )
     max_upload_bytes: int = Field(default=64 * GIB, ge=1, description="All files of an upload")
+    list_max_entries: int = Field(
+        default=16, ge=1, le=512, description="Files, and scenes, of each upload of a list"
+    )
     transfer_part_bytes: int = Field(
         default=8 * MIB,
         ge=5 * MIB,

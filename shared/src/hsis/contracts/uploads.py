@@ -236,7 +236,9 @@ class Upload(BaseModel):
     collection: str
     item: str
     state: UploadState
-    files: list[ReceivedFile] = Field(description="In lists of uploads the first 16 of each")
+    files: list[ReceivedFile] = Field(
+        description="In lists of uploads the first of each, 16 unless set"
+    )
     file_count: int = Field(default=0, description="How many files it has in all")
     received_count: int = Field(default=0, description="How many of them are stored")
     size: int = Field(default=0, description="Bytes of them all, of those whose size is known")
@@ -245,7 +247,12 @@ class Upload(BaseModel):
     error: Problem | None = None
     created_at: datetime
     parent: str | None = Field(default=None, description="The upload of the archive it came in")
-    scenes: list[SceneUpload] = []
+    scenes: list[SceneUpload] = Field(
+        default=[],
+        description="In lists of uploads as many of each as of its files, those that can be "
+        "converted again before others",
+    )
+    scene_count: int = Field(default=0, description="How many scenes it has in all")
     duplicate_of: list[str] = Field(
         default=[], description="Items of the collection that were made of the same originals"
     )

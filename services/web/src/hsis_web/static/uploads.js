@@ -44,7 +44,8 @@ function row(upload, collection) {
 }
 
 /** Whether there is something to see of it: it is on its way, or its files are kept, or those of a
- * scene of an archive. What a browser was sending goes on where the files are chosen again. */
+ * scene of an archive (a list tells such ones first, but not all scenes). What a browser was sending goes on
+ * where the files are chosen again. */
 function followed(upload) {
   if (upload.state === "failed") return mendable(upload) || upload.scenes?.some(mendable);
   return upload.state !== "receiving";
