@@ -39,9 +39,12 @@ class _Body:
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
 
-    async def read(self, most: int) -> bytes:
-        """The next bytes, `most` at most; none at the end."""
-        return await self._answer.content.read(most)
+    async def read(self, _: int) -> bytes:
+        """The next bytes, as they came: 256 KiB at most. None at the end."""
+        piece, more = b"", True
+        while more and not piece:
+            piece, more = await self._answer.content.readchunk()
+        return piece
 
     def close(self) -> None:
         """Give the connection back, or drop it where bytes are still to come."""

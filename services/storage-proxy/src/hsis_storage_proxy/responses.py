@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -56,6 +56,7 @@ class BlobResponse(StreamingResponse):
     ) -> None:
         self._opened = opened
         self._patience_s = patience_s
+        self._sending_since_s: float | None = None
         self._length = length
         self._digest = digest
         told = headers | {"Content-Length": str(length)}
@@ -63,21 +64,12 @@ class BlobResponse(StreamingResponse):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-
-        async def send_soon(message: Message) -> None:
-            try:
-                async with asyncio.timeout(self._patience_s):
-                    await send(message)
-            except TimeoutError:
-                logger.warning("a reader took nothing for %g s", self._patience_s)
-                raise _ReaderLeft from None
-
         try:
             if self._length <= PIECE_BYTES:
                 content = b"".join([piece async for piece in self._opened.pieces()])
                 await self._send_whole(content, send)
             else:
-                await self._send_pieces(receive, send_soon)
+                await self._send_pieces(receive, send)
         finally:
             self._opened.close()
 
@@ -97,13 +89,34 @@ class BlobResponse(StreamingResponse):
     async def _send_pieces(self, receive: Receive, send: Send) -> None:
         """Not Starlette's way: while S3 has bytes ready at every turn of the loop, anyio puts the
         cancellation off, and the better part of a blob was read for nobody."""
+        time_s = asyncio.get_running_loop().time
+
+        async def send_noted(message: Message) -> None:
+            self._sending_since_s = time_s()
+            await send(message)
+            self._sending_since_s = None
+
         try:
             async with asyncio.TaskGroup() as group:
-                listening = group.create_task(_leaving(receive))
-                await self.stream_response(send)
-                listening.cancel()
+                watching = [
+                    group.create_task(_leaving(receive)),
+                    group.create_task(self._losing_patience(time_s)),
+                ]
+                await self.stream_response(send_noted)
+                for task in watching:
+                    task.cancel()
         except* _ReaderLeft:
             pass
+
+    async def _losing_patience(self, time_s: Callable[[], float]) -> None:
+        """A timeout for each piece would take a tenth of the time of sending a large blob."""
+        while True:
+            since_s = self._sending_since_s
+            left_s = self._patience_s - (0 if since_s is None else time_s() - since_s)
+            if left_s <= 0:
+                logger.warning("a reader took nothing for %g s", self._patience_s)
+                raise _ReaderLeft
+            await asyncio.sleep(left_s)
 
 
 async def _leaving(receive: Receive) -> None:
