@@ -10,6 +10,8 @@ from tests.storage_proxy.conftest import PART_BYTES, Proxy
 
 from hsis.clients.storage import StorageClient
 from hsis.errors import Conflict, NotFound
+from hsis_storage_proxy.places import KeyTurns
+from hsis_storage_proxy.store import BlobStore
 
 MIB = 1024 * 1024
 FIRST = bytes(range(256)) * (PART_BYTES // 256)
@@ -39,6 +41,43 @@ async def test_parts_become_a_blob(proxy: Proxy, storage: StorageClient) -> None
     ):
         with pytest.raises(NotFound):
             await late
+
+
+async def test_completing_takes_the_turn_of_the_key(
+    proxy: Proxy, storage: StorageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PUT that is to replace nothing comes while a blob is made of its parts."""
+    key = "raw/parts/u/at-once"
+    upload = await storage.begin_parts(key)
+    etags = [await storage.put_part(key, upload, 1, [b"of parts"])]
+    held, go, both = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    turns = []
+    complete, turn_of = BlobStore.complete_parts, KeyTurns.of
+
+    async def hold(self: BlobStore, *arguments: Any) -> None:
+        held.set()
+        await go.wait()
+        await complete(self, *arguments)
+
+    def noted(self: KeyTurns, wanted: str) -> Any:
+        turns.append(wanted)
+        if turns == [key, key]:
+            both.set()
+        return turn_of(self, wanted)
+
+    monkeypatch.setattr(BlobStore, "complete_parts", hold)
+    monkeypatch.setattr(KeyTurns, "of", noted)
+    completing = asyncio.create_task(storage.complete_parts(key, upload, etags))
+    await held.wait()
+    putting = asyncio.create_task(proxy.put(key, b"whole", If_None_Match="*"))
+    waiting = asyncio.create_task(both.wait())
+    await asyncio.wait({putting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    go.set()
+    blob = await completing
+    assert (await putting).status_code == 412
+    assert (blob.key, blob.size) == (key, 8)
+    assert (await proxy.get(key)).content == b"of parts"
 
 
 async def test_what_is_given_up_leaves_nothing(proxy: Proxy, storage: StorageClient) -> None:
