@@ -177,6 +177,26 @@ async def test_an_upload_goes_on_after_the_page_was_left(
     assert [method for method, _ in transfers].count("POST") == 1
 
 
+async def test_a_plot_of_numbers_of_any_size_tells_its_ticks_apart(
+    embedded: Embedded, page: Page
+) -> None:
+    await page.goto(embedded.url + "/login")
+    draw = """async ([values]) => {
+        const { drawPlot } = await import("/static/plot.js");
+        const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+        const spectrum = { values, good_bands: values.map(() => true), unit: "" };
+        drawPlot(svg, [{ spectrum, colour: "#000", label: "" }]);
+        return [...svg.querySelectorAll("text[text-anchor=end]")].map((text) => text.textContent);
+    }"""
+    # The last two are fills that nothing declares: no step of 1 can be added to them.
+    for values in ([1e6, 1.001e6], [1.2e-4, 1.3e-4], [3.0, 3.0], [-1.23e34] * 2, [9.97e36] * 2):
+        ticks = [float(text) for text in await page.evaluate(draw, [values])]
+        assert 4 <= len(set(ticks)) == len(ticks)
+        steps = np.diff(ticks)
+        assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-3)
+        assert ticks[0] - steps[0] <= min(values) <= max(values) <= ticks[-1] + steps[0]
+
+
 async def test_a_broken_upload_says_what_is_wrong(
     embedded: Embedded, page: Page, tmp_path: Path
 ) -> None:

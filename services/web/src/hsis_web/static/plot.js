@@ -11,15 +11,22 @@ export function ticks(low, high, count) {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= rough);
-  const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high + step * 1e-9; i += 1) found.push(i * step);
-  return found;
+  const first = Math.ceil(low / step);
+  // No further: where numbers of this size lie more than a step apart, the next is the same again.
+  const values = Array.from({ length: count + 1 }, (_, i) => (first + i) * step);
+  return [...new Set(values)].filter((value) => value <= high + step * 1e-9);
 }
 
+const MAX_DIGITS = 10;
+
+/** With as many digits as tell it from the next one, a `step` away. */
 function tickText(value, step) {
-  if (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3)) return value.toExponential(1);
-  const decimals = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
-  return value.toFixed(decimals);
+  const placeOf = (number) => Math.floor(Math.log10(Math.abs(number)) + 1e-9);
+  const digits = (count) => Math.max(0, Math.min(MAX_DIGITS, count));
+  if (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3)) {
+    return value.toExponential(digits(placeOf(value) - placeOf(step)));
+  }
+  return value.toFixed(digits(-placeOf(step)));
 }
 
 function extent(values) {
@@ -31,7 +38,10 @@ function extent(values) {
     high = Math.max(high, value);
   }
   if (low > high) return [0, 1];
-  if (low === high) return [low - 0.5, high + 0.5];
+  if (low === high) {
+    const room = Math.max(0.5, Math.abs(low) * 1e-3); // half of 1 added to 1e20 is 1e20
+    return [low - room, high + room];
+  }
   return [low, high];
 }
 
