@@ -91,6 +91,10 @@ class Fetcher:
             if fetch.attempts > self._settings.max_attempts:
                 raise SourceRefused("Every attempt at fetching the file was interrupted.")
             await while_leased(attempt.run(), attempt.renew, self._settings.lease_s)
+            async with transaction(self._state.pool) as db:
+                # Should another file of the upload fail, nobody has to wait for this one.
+                ttl_s = self._settings.upload_ttl_s
+                await transfer_repository.release(db, fetch.transfer.id, token, ttl_s)
         except asyncio.CancelledError:
             await self._put_back(fetch, token, 0, counts=False)
             raise
