@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,9 +15,12 @@ from hsis.clients.catalog import CatalogClient
 from hsis.clients.ingest import IngestClient
 from hsis.clients.storage import StorageClient
 from hsis.contracts.uploads import Upload, UploadRequest
+from hsis.service.postgres import open_pool
 from hsis.service.secret_files import SigningKeys
 from hsis_embedded.object_store import ObjectStore
 from hsis_embedded.readiness import free_port
+from hsis_ingest import leases, transfers
+from hsis_ingest.settings import Settings
 from tests.ingest import files
 from tests.support.platform import (
     ADMIN_PASSWORD,
@@ -27,6 +31,22 @@ from tests.support.platform import (
     storage_settings,
 )
 from tests.support.servers import served
+
+LEASE_S = 60
+"""A busy machine does not lose it."""
+
+
+GROUP_WAIT_S = 3600
+"""No further file of a group comes too late: a test ends the wait."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leases_are_renewed_often() -> Iterator[None]:
+    """Each quarter of a second: what was given up, or is to give way, is noted then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leases, "RENEWALS_PER_LEASE", LEASE_S * 4)
+        patch.setattr(transfers, "GIVE_WAY_S", 60.0)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +109,40 @@ class Ingest:
             upload = await client.put_file(upload.id, name, content, token=self.admin_token)
         return upload
 
+    async def sql(self, query: str, *arguments: Any) -> Any:
+        """The first value of what ingest's database answers."""
+        async with open_pool(Settings(**self.settings), "ingest") as pool:
+            return await pool.fetchval(query, *arguments)
+
+    async def renewed(self, leased_until: str, *arguments: Any) -> None:
+        """Wait until the lease whose end this query answers is taken, and then renewed."""
+        async with (
+            asyncio.timeout(60),
+            open_pool(Settings(**self.settings), "ingest") as pool,
+        ):
+            while (first := await pool.fetchval(leased_until, *arguments)) is None:
+                await asyncio.sleep(0.02)
+            while await pool.fetchval(leased_until, *arguments) <= first:
+                await asyncio.sleep(0.02)
+
+    async def end_group_wait(self, upload: str) -> None:
+        """Let the conversion of files that come one by one begin."""
+        waits = await self.sql(
+            "UPDATE uploads SET run_after = run_after - make_interval(secs => $2)"
+            " WHERE id = $1 AND state = 'queued' RETURNING run_after < now()",
+            UUID(upload),
+            GROUP_WAIT_S,
+        )
+        assert waits
+
+    async def end_lease(self, upload: str) -> None:
+        """End the lease of this upload's conversion, by the database's clock."""
+        await self.sql(
+            "UPDATE uploads SET lease_until = now() - interval '1 s'"
+            " WHERE id = $1 AND lease_until IS NOT NULL",
+            UUID(upload),
+        )
+
     async def ended(self, upload: Upload) -> Upload:
         """The upload once its conversion has succeeded or failed."""
         async with asyncio.timeout(60):
@@ -107,7 +161,7 @@ class Ingest:
 
     async def emptied(self, *prefixes: str) -> None:
         """Wait until nothing is stored under the prefixes."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any([await self.keys(prefix) for prefix in prefixes]):
                 await asyncio.sleep(0.05)
 
@@ -129,8 +183,8 @@ async def running(
         "catalog_url": urls["catalog"],
         "storage_proxy_url": urls["storage-proxy"],
     }
-    quick = {"worker_poll_s": 0.5, "sweep_s": 0.5, "lease_s": 1.0}
-    quick |= {"retry_delay_s": 0.05, "outage_delay_s": 0.05}
+    quick = {"worker_poll_s": 0.5, "sweep_s": 0.5, "lease_s": LEASE_S}
+    quick |= {"retry_delay_s": 0.05, "outage_delay_s": 0.05, "group_wait_s": GROUP_WAIT_S}
     own: dict[str, dict[str, Any]] = {
         "catalog": catalog_settings(keys) | databases["catalog"],
         "storage-proxy": storage_settings(object_store, bucket),

@@ -112,9 +112,10 @@ async def test_targets_are_filled_ahead_and_in_order(store):
 
 
 async def test_reads_ahead_end_with_their_reader(store):
-    stopped = []
+    stopped, begun = [], asyncio.Semaphore(0)
 
     async def never(_key, start, _length):
+        begun.release()
         try:
             await asyncio.Event().wait()
         finally:
@@ -124,7 +125,8 @@ async def test_reads_ahead_end_with_their_reader(store):
     store.get_range = never
     pieces = source.read_ahead([(offset, 10) for offset in range(100)])
     reading = asyncio.ensure_future(asyncio.to_thread(next, pieces))
-    await asyncio.sleep(0.05)
+    for _ in range(blob.READS_AHEAD + 1):
+        await begun.acquire()
     source.close()
     with pytest.raises(asyncio.CancelledError):
         await reading

@@ -27,8 +27,6 @@ from tests.ingest.conftest import Ingest
 from tests.support.servers import served
 
 COLLECTION = "fetched"
-PATIENT_S = 5
-"""A lease that a busy machine does not lose."""
 CUBE = np.arange(60, dtype="<u2").reshape(3, 4, 5)
 HEADER = (
     "ENVI\nsamples = 5\nlines = 4\nbands = 3\ndata type = 12\ninterleave = bsq\n"
@@ -114,7 +112,7 @@ async def ingested(ingest: Ingest, *sources, url=None, **more):
 async def replica(idle_ingest: Ingest):
     app = idle_ingest.app(
         worker_enabled=True, fetch_private_hosts="localhost", fetch_max_redirects=2,
-        max_upload_bytes=1000, concurrent_fetches=4, lease_s=PATIENT_S,
+        max_upload_bytes=1000, concurrent_fetches=4,
     )  # fmt: skip
     async with served(app) as url:
         yield url
@@ -360,7 +358,7 @@ async def test_who_lies_about_ranges_is_named(idle_ingest: Ingest, broken: Break
     cut = whole(WHOLE, CUT, **V1)
     app = idle_ingest.app(
         worker_enabled=True, fetch_private_hosts="localhost", max_attempts=4, retry_delay_s=0,
-        concurrent_fetches=4, lease_s=PATIENT_S,
+        concurrent_fetches=4,
     )  # fmt: skip
     async with served(app) as url:
         uploads = [
@@ -402,7 +400,7 @@ async def test_attempts_that_bring_a_part_do_not_count(
     )
     app = idle_ingest.app(
         worker_enabled=True, fetch_private_hosts="localhost", max_attempts=3,
-        transfer_part_bytes=5 * MIB, retry_delay_s=0, lease_s=PATIENT_S,
+        transfer_part_bytes=5 * MIB, retry_delay_s=0,
     )  # fmt: skip
     async with served(app) as url:
         upload = await ingested(idle_ingest, source, url=url, id="parts", axes="byx")
@@ -434,7 +432,7 @@ async def test_another_goes_on_after_a_kill(idle_ingest: Ingest, broken: Breakin
     )
     app = {
         "worker_enabled": True, "fetch_private_hosts": "localhost",
-        "transfer_part_bytes": 5 * MIB, "lease_s": 2,
+        "transfer_part_bytes": 5 * MIB,
     }  # fmt: skip
     with monkeypatch.context() as killed:
         killed.setattr(fetch_queue, "put_back", never)
@@ -443,12 +441,17 @@ async def test_another_goes_on_after_a_kill(idle_ingest: Ingest, broken: Breakin
             upload = await ingested(
                 idle_ingest, source, url=url, id="killed", axes="byx", on_duplicate="share"
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while upload.progress < 10 * MIB / len(LARGE):
                     await asyncio.sleep(0.02)
                     upload = await idle_ingest.client.upload(
                         upload.id, token=idle_ingest.admin_token
                     )
+    for table, column in (("transfers", "lease_until"), ("files", "receive_until")):
+        await idle_ingest.sql(
+            f"UPDATE {table} SET {column} = {column} - interval '1 hour' WHERE upload = $1",
+            UUID(upload.id),
+        )
     async with served(idle_ingest.app(**app)):
         ended = await idle_ingest.ended(upload)
     assert (ended.state, ended.error) == (UploadState.SUCCEEDED, None)
@@ -483,14 +486,13 @@ async def test_time_is_counted_over_all_attempts(idle_ingest: Ingest, broken: Br
     source = broken.has("a.npy", lambda _: Answer(WHOLE[:CUT], 200, told, True))
     app = {
         "worker_enabled": True, "fetch_private_hosts": "localhost", "fetch_max_s": 0.2,
-        "lease_s": PATIENT_S,
     }  # fmt: skip
     async with served(idle_ingest.app(**app)) as url:
         upload = await ingested(idle_ingest, source, url=url, id="slow")
         ended = await idle_ingest.ended(upload)
     assert ended.error.slug == "source-unavailable"
     assert "within 0 s (setting fetch_max_s)" in ended.error.detail
-    assert len(broken.asked["a.npy"]) == 1
+    assert len(broken.asked["a.npy"]) <= 1  # or 0.2 s were over before it came to asking
 
 
 async def test_an_attempt_that_goes_on_is_checked_as_the_first(

@@ -40,6 +40,7 @@ async def test_files_of_a_group_make_one_item(idle_ingest: Ingest, tus: Tus):
     other = {"metadata": {"collection": COLLECTION, "filename": "b"} | group | {"axes": "bby"}}
     assert (await tus.create(1, **other)).status_code == 400
     assert (await tus.send(second, 0, cube)).status_code == 204
+    await idle_ingest.end_group_wait(joined.id)
     async with served(idle_ingest.app(worker_enabled=True)):
         ended = await idle_ingest.ended(joined)
     assert (ended.state, ended.error) == (UploadState.SUCCEEDED, None)

@@ -32,14 +32,16 @@ def npy(values):
 
 
 async def sent_by_tus(ingest: Ingest, folder, **metadata):
-    async with served(ingest.app(worker_enabled=True, group_wait_s=1)) as url:
-        tus = Tus(ingest.http, url, ingest.admin_token)
-        for path in sorted(folder.iterdir()):
-            content = path.read_bytes()
-            transfer = await tus.created(len(content), path.name, **metadata)
-            assert (await tus.send(transfer, 0, content)).status_code == 204
-            metadata.pop("calibration", None)  # said once, it holds for the group
-        return await ingest.ended(await upload_of(ingest, path.name))
+    tus = Tus(ingest.http, ingest.url, ingest.admin_token)
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        transfer = await tus.created(len(content), path.name, **metadata)
+        assert (await tus.send(transfer, 0, content)).status_code == 204
+        metadata.pop("calibration", None)  # said once, it holds for the group
+    upload = await upload_of(ingest, path.name)
+    await ingest.end_group_wait(upload.id)
+    async with ingest.replica():
+        return await ingest.ended(upload)
 
 
 async def stored_values(ingest: Ingest, item: str):

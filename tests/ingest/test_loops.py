@@ -25,7 +25,7 @@ async def test_a_step_that_fails_while_it_is_ended_does_not_keep_the_work_alive(
     task = asyncio.create_task(forever(step, 0.0, 0.0))
     await begun.wait()
     task.cancel()
-    done, _ = await asyncio.wait([task], timeout=5)
+    done, _ = await asyncio.wait([task], timeout=60)
     task.cancel()  # where it goes on, this test does not
     assert done == {task}
     assert task.cancelled()
@@ -43,7 +43,7 @@ async def test_a_step_that_fails_is_followed_by_the_next() -> None:
         raise Unavailable("away")
 
     task = asyncio.create_task(forever(step, 0.0, 0.0))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await enough.wait()
     task.cancel()
     assert steps == [0, 1, 2]

@@ -25,8 +25,6 @@ from hsis_ingest.corrected import acquisition_of
 from tests.ingest.conftest import Ingest
 
 COLLECTION = "thrown-away"
-PATIENT = {"lease_s": 20}
-"""On a busy machine a short lease may run out while its worker lives."""
 
 
 def npy(value: float) -> bytes:
@@ -109,14 +107,14 @@ async def test_a_restored_cube_was_never_touched(ingest: Ingest):
 async def test_a_restoration_that_is_given_up_keeps_the_files_in_the_trash(idle_ingest: Ingest):
     token = idle_ingest.admin_token
     upload = await idle_ingest.send(COLLECTION, {"a.npy": npy(4.0)}, id="given-up")
-    async with idle_ingest.replica(**PATIENT):
+    async with idle_ingest.replica():
         await idle_ingest.ended(upload)
         await idle_ingest.catalog.delete_item(COLLECTION, "given-up", token=token)
     entry = await entry_of(idle_ingest, "given-up")
     request = RestoreRequest(collection=COLLECTION, entry=entry.id, id="other")
     again = await idle_ingest.client.restore(request, token=token)
     await idle_ingest.client.delete(again.id, token=token)
-    async with idle_ingest.replica(**PATIENT):
+    async with idle_ingest.replica():
         request = RestoreRequest(collection=COLLECTION, entry=entry.id)
         last = await idle_ingest.ended(await idle_ingest.client.restore(request, token=token))
     assert last.error is None
@@ -241,7 +239,7 @@ async def test_labels_and_corrections_come_back_whatever_happens_on_the_way(
     """Under another id and under its own; the template changed, the entry purged, and the worker
     killed in the middle."""
     ingest, token = idle_ingest, idle_ingest.admin_token
-    async with ingest.replica(**PATIENT):
+    async with ingest.replica():
         await converted(ingest, 10.0, "first")  # which makes the collection
         template = CubeMetadata(band_names=["a", "b", "c", "d", "e"])
         await ingest.catalog.set_template(COLLECTION, template, token=token)
@@ -269,10 +267,10 @@ async def test_labels_and_corrections_come_back_whatever_happens_on_the_way(
     with monkeypatch.context() as patched:
         patched.setattr(Conversion, "_write_rest", killed)
         patched.setattr(queue, "give_back", no_word)
-        async with ingest.replica(**PATIENT):
+        async with ingest.replica():
             await reached.wait()
     await ingest.catalog.purge(COLLECTION, entry.id, token=token)
-    async with ingest.replica(**PATIENT):
+    async with ingest.replica():
         again = await ingest.ended(again)
         assert (again.error, again.attempts) == (None, 2)
         await is_as_it_was(ingest, before, "field-1")
@@ -301,7 +299,7 @@ async def test_what_a_restoration_that_is_given_up_kept_goes_with_it(
     """The entry was purged while the conversion ran."""
     ingest, token = idle_ingest, idle_ingest.admin_token
     service = make_token("service:inference", scopes=("service",))
-    async with ingest.replica(**PATIENT):
+    async with ingest.replica():
         before = await labelled_and_corrected(ingest, "unwanted", 21.0)
     entry = await entry_of(ingest, "unwanted")
     request = RestoreRequest(collection=COLLECTION, entry=entry.id, id="unwanted-1")
@@ -313,10 +311,10 @@ async def test_what_a_restoration_that_is_given_up_kept_goes_with_it(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Conversion, "_write_rest", held)
-    async with ingest.replica(lease_s=2):
+    async with ingest.replica():
         await reached.wait()
         await ingest.catalog.purge(COLLECTION, entry.id, token=token)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (
                 await ingest.http.get(
                     f"{ingest.catalog_url}/stac/removed-items",
@@ -330,4 +328,5 @@ async def test_what_a_restoration_that_is_given_up_kept_goes_with_it(
         ]
         assert [await ingest.keys(key) for key in stored] == [[key] for key in stored]
         await ingest.client.delete(upload.id, token=token)
+        await ingest.end_lease(upload.id)
         await ingest.emptied(*stored, f"cubes/{COLLECTION}/unwanted/")

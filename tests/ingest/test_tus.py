@@ -85,7 +85,7 @@ async def test_parts_on_their_way_together_count_in_their_order(
     async def first_is_answered_last(self, key, upload, number, pieces):
         etag = await put_part(self, key, upload, number, pieces)
         if number == 1:  # never, where the second waited for it
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await second.wait()
         answered.append(number)
         if number == 2:

@@ -41,7 +41,7 @@ class Replica:
         self.process = self._start()
 
     async def ready(self) -> None:
-        async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+        async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
             while True:
                 try:
                     if (await http.get(f"{self.url}/readyz")).status_code == 200:
@@ -52,11 +52,11 @@ class Replica:
 
 @pytest.fixture(scope="module")
 async def replica(idle_ingest: Ingest) -> AsyncIterator[Replica]:
-    started = Replica(idle_ingest.settings, free_port())
+    started = Replica(idle_ingest.settings | {"lease_s": 2}, free_port())
     await started.ready()
     yield started
     started.process.terminate()
-    started.process.wait(10)
+    started.process.wait(60)
 
 
 @pytest.mark.parametrize(

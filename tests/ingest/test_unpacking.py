@@ -111,7 +111,7 @@ async def test_what_may_not_be_unpacked_leaves_nothing(ingest: Ingest, content: 
     before = set(await ingest.keys(f"raw/{COLLECTION}/"))
     upload = await sent(ingest, "bad.zip", content)
     assert (upload.state, upload.error.slug) == (UploadState.FAILED, slug)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while set(await ingest.keys(f"raw/{COLLECTION}/")) - before:
             await asyncio.sleep(0.05)
     listed = await ingest.client.uploads(COLLECTION, token=ingest.admin_token)
@@ -214,6 +214,7 @@ async def test_an_archive_that_is_given_up_keeps_the_scenes_that_are_items(
         }
         assert [scene.state for scene in states.values()] == ["succeeded", "converting", "queued"]
         await ingest.client.delete(upload.id, token=token)
+        await ingest.end_lease(states["second"].id)
         await ingest.emptied(
             *(f"raw/{COLLECTION}/{states[item].id}/" for item in ("second", "third")),
             f"cubes/{COLLECTION}/second/",

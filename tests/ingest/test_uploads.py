@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -233,7 +234,10 @@ async def test_a_client_that_vanishes_leaves_nothing(ingest: Ingest):
 
     with pytest.raises(ConnectionError):
         await ingest.client.put_file(upload.id, "a.npy", broken(), token=ingest.admin_token)
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(60):  # no lease's time: until the broken line is noted
+        sending = "SELECT receive_until IS NOT NULL FROM files WHERE upload = $1"
+        while await ingest.sql(sending, uuid.UUID(upload.id)):
+            await asyncio.sleep(0.05)
     after = await ingest.client.upload(upload.id, token=ingest.admin_token)
     assert not after.files[0].received
     assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
@@ -246,22 +250,25 @@ async def test_one_request_at_a_time_sends_a_file(ingest: Ingest):
     upload = await announced(ingest, "twice")
     token = ingest.admin_token
     first = asyncio.create_task(ingest.client.put_file(upload.id, "a.npy", endless(), token=token))
-    await asyncio.sleep(1.5)  # longer than the lease: it is renewed
+    leased_until = "SELECT receive_until FROM files WHERE upload = $1"
+    await ingest.renewed(leased_until, uuid.UUID(upload.id))
     with pytest.raises(Conflict, match="another request"):
         await ingest.client.put_file(upload.id, "a.npy", b"xyz", token=token)
     await ingest.client.delete(upload.id, token=token)
     # Given up in the meantime: ingest ends the request as soon as it renews its lease, and what
-    # had arrived is gone, whether or not the client stops sending.
-    await asyncio.sleep(0.6)
+    # had arrived is gone, though the client does not stop sending.
+    async with asyncio.timeout(60):
+        while await ingest.sql(leased_until, uuid.UUID(upload.id)):
+            await asyncio.sleep(0.05)
     assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.1)
     assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
 
 
 async def test_limits_and_expiry(ingest: Ingest):
-    app = ingest.app(max_upload_bytes=1000, upload_ttl_s=0.2, worker_enabled=False)
+    app = ingest.app(max_upload_bytes=1000, worker_enabled=False)
     async with served(app) as url:
         client = type(ingest.client)(ingest.http, url)
         with pytest.raises(TooLarge, match="max_upload_bytes"):
@@ -275,8 +282,12 @@ async def test_limits_and_expiry(ingest: Ingest):
         for body in (b"x" * 401, chunked(b"x" * 401)):
             with pytest.raises((TooLarge, Conflict, NotFound)):
                 await client.put_file(upload.id, "b", body, token=ingest.admin_token)
+    assert upload.expires_at > datetime.now(UTC) + timedelta(hours=23)  # upload_ttl_s is a day
+    await ingest.sql(
+        "UPDATE uploads SET expires_at = expires_at - interval '1 day' WHERE id = $1",
+        uuid.UUID(upload.id),
+    )
     await ingest.emptied(f"raw/{COLLECTION}/{upload.id}/")  # the other replica sweeps
-    await asyncio.sleep(0.3)
     with pytest.raises(NotFound):
         await ingest.client.upload(upload.id, token=ingest.admin_token)
 

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import itertools
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from hsis_ingest.errors import LeaseLost
 from hsis_ingest.leases import while_leased
 from hsis_ingest.worker import Worker
 from tests.ingest.conftest import Ingest
+from tests.support.clocks import run_skipping_waits
 from tests.support.servers import served
 
 COLLECTION = "workers"
@@ -76,6 +79,7 @@ async def test_a_conversion_is_given_up(idle_ingest: Ingest, held):
         await held.wait()
         assert all([await idle_ingest.keys(prefix) for prefix in prefixes])
         await idle_ingest.client.delete(upload.id, token=idle_ingest.admin_token)
+        await idle_ingest.end_lease(upload.id)
         await idle_ingest.emptied(*prefixes)
         with pytest.raises(NotFound):
             await idle_ingest.client.upload(upload.id, token=idle_ingest.admin_token)
@@ -83,20 +87,35 @@ async def test_a_conversion_is_given_up(idle_ingest: Ingest, held):
         assert again.state is UploadState.SUCCEEDED
 
 
-async def test_a_job_whose_worker_is_silent_is_taken_over(idle_ingest: Ingest, held, monkeypatch):
-    renew = Worker._renew
-    tokens = []
+async def test_a_job_whose_worker_is_silent_is_taken_over(idle_ingest: Ingest, monkeypatch):
+    """By one whose lease is long; the silent one takes no other job."""
+    write, renew, convert = Conversion._write_rest, Worker._renew, Worker.convert_next
+    silenced, brief_s = asyncio.Event(), 1.0
 
-    async def silent_at_first(self, token):
-        tokens.append(token)
-        if token == tokens[0]:
+    async def held(self, *arguments):
+        if self._settings.lease_s == brief_s:
+            await asyncio.Event().wait()
+        await write(self, *arguments)
+
+    async def silent(self, token):
+        if self._settings.lease_s == brief_s:
+            silenced.set()
             await asyncio.Event().wait()
         return await renew(self, token)
 
+    async def once(self):
+        if self._settings.lease_s == brief_s and silenced.is_set():
+            await asyncio.Event().wait()
+        return await convert(self)
+
     upload = await send(idle_ingest, "silent")
-    monkeypatch.setattr(Worker, "_renew", silent_at_first)
-    async with replica(idle_ingest):
-        current = await idle_ingest.ended(upload)
+    monkeypatch.setattr(Conversion, "_write_rest", held)
+    monkeypatch.setattr(Worker, "_renew", silent)
+    monkeypatch.setattr(Worker, "convert_next", once)
+    async with replica(idle_ingest, lease_s=brief_s):
+        await silenced.wait()
+        async with replica(idle_ingest):
+            current = await idle_ingest.ended(upload)
     assert (current.state, current.attempts) == (UploadState.SUCCEEDED, 2)
     item = await idle_ingest.catalog.item(COLLECTION, "silent", token=idle_ingest.admin_token)
     assert item["properties"]["hsi:upload"] == upload.id
@@ -147,11 +166,16 @@ async def test_files_outlive_our_own_fault_for_a_while(idle_ingest: Ingest, monk
     monkeypatch.setattr(Conversion, "run", broken)
     upload = await send(idle_ingest, "kept")
     prefix = f"raw/{COLLECTION}/{upload.id}/"
-    async with replica(idle_ingest, retry_delay_s=0, upload_ttl_s=1):
+    async with replica(idle_ingest, retry_delay_s=0):
         current = await idle_ingest.ended(upload)
         assert (current.state, current.attempts) == (UploadState.FAILED, 3)
         assert current.error.slug == "internal"
         assert await idle_ingest.keys(prefix) == [prefix + "a.npy"]
+        assert current.expires_at > datetime.now(UTC) + timedelta(hours=23)  # upload_ttl_s
+        await idle_ingest.sql(
+            "UPDATE uploads SET expires_at = expires_at - interval '1 day' WHERE id = $1",
+            UUID(upload.id),
+        )
         await idle_ingest.emptied(prefix)
     with pytest.raises(Conflict, match="not kept"):
         await idle_ingest.client.retry(upload.id, token=idle_ingest.admin_token)
@@ -233,8 +257,7 @@ async def test_of_two_identical_uploads_at_once_one_keeps_its_originals(
         return await resolve(self, upload)
 
     monkeypatch.setattr(Duplicates, "resolve", at_once)
-    patient = {"lease_s": 20}
-    async with replica(idle_ingest, **patient), replica(idle_ingest, **patient):
+    async with replica(idle_ingest), replica(idle_ingest):
         for number in range(3):
             calls = itertools.count(1)
             content = content_of(np.full((3, 3, 3), next(NUMBERS)))
@@ -253,9 +276,8 @@ async def test_of_two_identical_uploads_at_once_one_keeps_its_originals(
             assert told in [[[], names[:1]], [names[1:], []]]
 
 
-async def test_work_ends_with_its_lease():
-    answers = iter([True, True, False])
-    stopped = asyncio.Event()
+def test_work_ends_with_its_lease():
+    answers, stopped = iter([True, True, False]), []
 
     async def renew():
         return next(answers)
@@ -264,19 +286,31 @@ async def test_work_ends_with_its_lease():
         try:
             await asyncio.Event().wait()
         finally:
-            stopped.set()
+            stopped.append(True)
 
     with pytest.raises(LeaseLost):
-        await while_leased(work(), renew, 0.2)
-    assert stopped.is_set()
+        run_skipping_waits(while_leased(work(), renew, 20.0))
+    assert stopped
 
 
-async def test_work_that_ends_in_time_gives_its_result():
+def test_work_that_ends_in_time_gives_its_result():
     async def renew():
         return True
 
     async def work():
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(100)
         return 7
 
-    assert await while_leased(work(), renew, 0.02) == 7
+    assert run_skipping_waits(while_leased(work(), renew, 20.0)) == 7
+
+
+def test_work_ends_where_its_lease_cannot_be_renewed():
+    async def renew():
+        await asyncio.Event().wait()
+
+    async def work():
+        await asyncio.sleep(ends_s)
+
+    for ends_s in (19, 21):
+        with pytest.raises(LeaseLost) if ends_s > 20 else nullcontext():
+            run_skipping_waits(while_leased(work(), renew, 20.0))

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
@@ -12,6 +11,8 @@ from hsis_ingest.errors import LeaseLost
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+RENEWALS_PER_LEASE = 4
 
 
 async def while_leased(
@@ -35,10 +36,11 @@ async def while_leased(
 
 async def _keep(renew: Callable[[], Awaitable[bool]], lease_s: float) -> None:
     """Return once the lease is lost."""
-    until = time.monotonic() + lease_s
-    while time.monotonic() < until:
-        await asyncio.sleep(min(lease_s / 4, until - time.monotonic()))
-        asked = time.monotonic()
+    clock = asyncio.get_running_loop().time
+    until = clock() + lease_s
+    while clock() < until:
+        await asyncio.sleep(min(lease_s / RENEWALS_PER_LEASE, until - clock()))
+        asked = clock()
         try:
             async with asyncio.timeout(max(0.1, until - asked)):
                 if not await renew():

@@ -14,6 +14,7 @@ from hsis.errors import Conflict, InvalidInput, NotFound, TooLarge
 from hsis.service.postgres import autocommit, transaction
 from hsis_ingest import (
     groups,
+    leases,
     quotas,
     repository,
     sending,
@@ -105,7 +106,8 @@ async def look(state: State, caller: Caller, transfer: UUID) -> TransferRow:
     a moment for what that one has received.
     """
     first = row = await owned(state, caller, transfer)
-    until = asyncio.get_running_loop().time() + state.settings.lease_s / 4 + GIVE_WAY_S
+    renewal_s = state.settings.lease_s / leases.RENEWALS_PER_LEASE
+    until = asyncio.get_running_loop().time() + renewal_s + GIVE_WAY_S
     while row.leased and row.received == first.received:
         if row is first:
             async with autocommit(state.pool) as db:
