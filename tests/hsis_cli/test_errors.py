@@ -22,6 +22,12 @@ def _own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class _OtherSite(http.server.BaseHTTPRequestHandler):
     """A server that is no HSIS."""
 
+    def do_DELETE(self) -> None:
+        self.send_response(308)
+        self.send_header("Location", "https://lab.example" + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -63,6 +69,14 @@ def test_something_else_answers(other_site: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HSIS_URL", other_site)
     said = fails("collections", code=1)
     assert said == f"Error: What {other_site} answered is not of HSIS. Is the URL right?\n"
+
+
+@pytest.mark.parametrize("command", [("delete", "c", "i"), ("trash", "purge", "c", "--all")])
+def test_nothing_was_done_where_a_server_leads_elsewhere(
+    other_site: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("HSIS_URL", other_site)
+    assert "is redirected to https://lab.example/stac/" in fails(*command, code=1)
 
 
 def test_a_url_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

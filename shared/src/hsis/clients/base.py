@@ -39,10 +39,11 @@ _ERRORS: dict[int, type[DomainError]] = {
 
 
 def error_of(response: httpx.Response) -> DomainError:
-    """The typed error for an answer of status 400 or more (its body must have been read).
+    """The typed error for an answer of status 300 or more (its body must have been read).
 
-    The problem document, where the callee sent one, is kept as `error.problem`. The error forms of
-    STAC and of the Open Inference Protocol are read too.
+    A redirection is an error: what was asked for was not done. The problem document, where the
+    callee sent one, is kept as `error.problem`. The error forms of STAC and of the Open Inference
+    Protocol are read too.
     """
     try:
         problem = Problem.model_validate_json(response.content)
@@ -54,8 +55,13 @@ def error_of(response: httpx.Response) -> DomainError:
         if isinstance(more.get("code"), str):
             problem.type = TYPE_PREFIX + more["code"]
     status = problem.status = response.status_code
-    if status >= 500:
-        error: DomainError = Unavailable(
+    if status < 400:
+        error: DomainError = InvalidInput(
+            f"{response.request.method} {response.request.url.path} is redirected to "
+            f"{response.headers.get('Location', 'nowhere')}; the URL that HSIS itself has is right."
+        )
+    elif status >= 500:
+        error = Unavailable(
             f"{response.request.method} {response.request.url.path} answered {status}: "
             f"{problem.detail}"
         )
@@ -104,7 +110,7 @@ class BaseClient:
         """The answer, read whole. Idempotent requests, and `repeatable` ones, are tried again when
         the callee is away, unless the body is an iterator, which could not be sent twice.
 
-        Raises the domain error for any status of 400 or more, Unavailable when nothing answered.
+        Raises the domain error for any status of 300 or more, Unavailable when nothing answered.
         """
         delays: tuple[float | None, ...] = (None,)
         repeatable = repeatable or method in _IDEMPOTENT
@@ -125,7 +131,7 @@ class BaseClient:
                 # httpx ties an answer and its stream together in a cycle: without this, bodies of
                 # megabytes, the request's too, would stay until the garbage collector comes.
                 del response.stream
-                if response.status_code < 400:
+                if response.status_code < 300:
                     return response
                 if delay is None or response.status_code not in RETRY_STATUSES:
                     raise error_of(response)
@@ -150,7 +156,7 @@ class BaseClient:
                 headers={**(headers or {}), **_bearer(token)},
                 **arguments,
             ) as response:
-                if response.status_code >= 400:
+                if response.status_code >= 300:
                     await response.aread()
                     raise error_of(response)
                 yield response
