@@ -389,6 +389,8 @@ def test_trash(item: str, files: tuple[Path, Path]) -> None:
     run(*sent)
     refused = run("trash", "restore", COLLECTION, "thrown", code=1)
     assert "give another id" in refused.stderr
+    refused = run("trash", "restore", COLLECTION, "thrown", "--id", "no spaces", code=2)
+    assert refused.stderr.startswith("Error: id 'no spaces': ")
     again = answer("trash", "restore", COLLECTION, "thrown", "--id", "thrown-2")
     assert again["id"] == "thrown-2"
     for name in ("thrown", "thrown-2"):

@@ -1,14 +1,18 @@
 """Errors of the command line: one line on stderr and an exit code, never a traceback."""
 
+import errno
 import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from hsis.cli.main import app
+from hsis.cli.session import Session, execute
+from hsis.credentials import Connection
 from hsis_embedded.readiness import free_port
 
 
@@ -79,6 +83,16 @@ def test_nothing_was_done_where_a_server_leads_elsewhere(
     assert "is redirected to https://lab.example/stac/" in fails(*command, code=1)
 
 
+def test_a_reader_of_stdout_that_has_enough_is_no_error() -> None:
+    async def print_to_it(_: Session) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    command = typer.Typer()
+    command.command()(lambda: execute(print_to_it, Connection("http://127.0.0.1", None)))
+    result = CliRunner().invoke(command, [])
+    assert (result.exit_code, result.stderr) == (1, "")
+
+
 def test_a_url_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HSIS_URL", "lab")
     assert "'lab' is no URL of an HSIS" in fails("collections", code=1)
@@ -107,6 +121,17 @@ def test_an_option_that_cannot_be(tmp_path: Path, option: str, value: str, says:
 
 def test_a_parameter_that_cannot_be() -> None:
     assert "name=value is right" in fails("run", "rx", "c", "i", "-p", "threshold", code=2)
+
+
+@pytest.mark.parametrize("limit", ["much", "-1", str(2**62 + 1), "9" * 5000])
+def test_a_quota_that_cannot_be(limit: str) -> None:
+    said = fails("quota", "c", f"--set={limit}", code=2)
+    assert "a number of bytes up to 4611686018427387904, or `none`, is right" in said
+
+
+def test_a_collection_that_cannot_be() -> None:
+    said = fails("scrub", "--collection", "no spaces", code=2)
+    assert said.startswith("Error: collection 'no spaces': ")
 
 
 def test_a_bbox_that_cannot_be() -> None:

@@ -3,9 +3,11 @@
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from hsis.cli.output import print_json, print_rows
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
+from hsis.contracts.quota import MAX_BYTES, QuotaRequest
 
 NO_LIMIT = "none"
 
@@ -19,14 +21,20 @@ def quota(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How many bytes may be stored in a collection, and how many are."""
-    if allowed is not None and allowed != NO_LIMIT and not allowed.isdecimal():
-        fail(f"--set {allowed}: a number of bytes, or `none`, is right.", EXIT_USAGE)
+    try:
+        limit = QuotaRequest.model_validate(
+            {"allowed_bytes": None if allowed == NO_LIMIT else allowed}
+        ).allowed_bytes
+    except ValidationError:
+        fail(
+            f"--set {allowed!r:.80}: a number of bytes up to {MAX_BYTES}, or `none`, is right.",
+            EXIT_USAGE,
+        )
 
     async def show(session: Session) -> None:
         if allowed is None:
             found = await session.catalog.quota(collection)
         else:
-            limit = None if allowed == NO_LIMIT else int(allowed)
             found = await session.catalog.set_quota(collection, limit)
         if as_json:
             print_json(found.model_dump(mode="json"))

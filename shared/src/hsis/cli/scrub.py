@@ -4,8 +4,10 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from hsis.cli.output import print_json
+from hsis.cli.said import told
 from hsis.cli.session import EXIT_ERROR, EXIT_USAGE, Session, execute, fail
 from hsis.contracts.scrub import ScrubbedItem, ScrubRequest, ScrubSummary
 
@@ -24,7 +26,10 @@ def scrub(
     """
     if item is not None and collection is None:
         fail("--item needs --collection.", EXIT_USAGE)
-    request = ScrubRequest(collection=collection, item=item)
+    try:
+        request = ScrubRequest(collection=collection, item=item)
+    except ValidationError as error:
+        fail(told(error), EXIT_USAGE)
     execute(lambda session: _scrub(session, request, as_json=as_json))
 
 

@@ -53,6 +53,8 @@ def execute(action: Callable[[Session], Awaitable[None]], to: Connection | None 
         fail(error.detail)
     except (ValidationError, JSONDecodeError):
         fail(f"What {url} answered is not of HSIS. Is the URL right?")
+    except BrokenPipeError:
+        raise  # who reads stdout has enough, as `head` has: typer ends the program and says nothing
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 

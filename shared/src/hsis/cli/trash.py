@@ -5,8 +5,10 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 
 from hsis.cli.output import print_json, print_rows
+from hsis.cli.said import told
 from hsis.cli.session import EXIT_USAGE, Session, execute, fail
 from hsis.clients.base import problem_of
 from hsis.contracts.trash import RestoreRequest, TrashEntry
@@ -66,7 +68,10 @@ def restore(
         found = await _find(session, collection, entry)
         name = item or found.item
         if not await _restored_as_it_was(session, found, item):
-            wanted = RestoreRequest(collection=collection, entry=found.id, id=item)
+            try:
+                wanted = RestoreRequest(collection=collection, entry=found.id, id=item)
+            except ValidationError as error:
+                fail(told(error), EXIT_USAGE)
             upload = await _converted(session, await session.ingest.restore(wanted))
             if upload.error is not None:
                 raise Conflict(upload.error.detail)
