@@ -65,6 +65,19 @@ def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch
     assert connection("http://given.example", "t") == Connection("http://given.example", "t")
 
 
+def test_a_token_read_from_a_file_has_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSIS_TOKEN", "other-token\r\n")
+    assert connection() == Connection(DEFAULT_URL, "other-token")
+    monkeypatch.setenv("HSIS_TOKEN", "\n")
+    assert connection() == Connection(DEFAULT_URL, None)
+
+
+@pytest.mark.parametrize("token", ["tok\u00e9n", "two tokens", "one\nother", "nul\0"])
+def test_a_token_that_is_none_is_told(token: str) -> None:
+    with pytest.raises(InvalidInput, match="characters that no token of HSIS has"):
+        connection("http://lab", token)
+
+
 def test_a_stored_token_goes_to_its_own_url_only(monkeypatch: pytest.MonkeyPatch) -> None:
     save_credentials(STORED)
     monkeypatch.setenv("HSIS_URL", "https://elsewhere.example")

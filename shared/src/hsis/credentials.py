@@ -89,10 +89,19 @@ def save_credentials(credentials: StoredCredentials) -> Path:
     return path
 
 
+def _checked_token(token: str) -> str | None:
+    """The token without the line break that a file of it ends with; InvalidInput for what no header
+    holds."""
+    token = token.strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidInput("The token has characters that no token of HSIS has.")
+    return token or None
+
+
 def connection(url: str | None = None, token: str | None = None) -> Connection:
     """Where to connect: what is given, else the environment, else what `hsis login` stored."""
     url = url or os.environ.get("HSIS_URL") or None
-    token = token or os.environ.get("HSIS_TOKEN") or None
+    token = _checked_token(token or os.environ.get("HSIS_TOKEN") or "")
     stored = load_credentials() if url is None or token is None else None
     found = checked_url(url or (stored.url if stored else DEFAULT_URL))
     if token is None and stored is not None and stored.url == found:
