@@ -45,7 +45,7 @@ async def test_a_task_that_is_told_to_end_does_so_though_its_connection_broke(
         task = asyncio.create_task(wait_for_ever())
         number = await begun
         async with transaction(pool) as db:
-            assert await db.fetchval("SELECT pg_terminate_backend($1, 5000)", number)
+            assert await db.fetchval("SELECT pg_terminate_backend($1, 60000)", number)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

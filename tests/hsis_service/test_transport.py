@@ -1,6 +1,5 @@
 """The services' HTTP client over aiohttp's connections behaves as httpx does by itself."""
 
-import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -43,7 +42,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/broken":
         length += 10
     if scope["path"] == "/silent":
-        await asyncio.sleep(1)
+        await receive()  # until the client goes away
     headers.append((b"content-length", str(length).encode()))
     status = {"/missing": 404, "/redirect": 307}.get(scope["path"], 200)
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -133,6 +132,6 @@ async def test_errors_are_those_of_httpx(clients: list[httpx.AsyncClient]) -> No
             await client.get("/broken")
         assert not isinstance(broken.value, httpx.TimeoutException)
         with pytest.raises(httpx.ReadTimeout):
-            await client.get("/silent", timeout=0.2)
+            await client.get("/silent", timeout=httpx.Timeout(60, read=0.2))
         with pytest.raises(httpx.ConnectError):
             await client.get(f"http://127.0.0.1:{free_port()}/")
