@@ -161,7 +161,7 @@ async def test_an_upload_goes_on_after_the_page_was_left(
     await log_in(page, embedded, "/upload")
     await page.route("**/uploads/files/*", cut_off)
     await choose()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not cut:
             await asyncio.sleep(0.05)
     await page.reload()

@@ -19,15 +19,22 @@ from hsis_embedded.readiness import answers_sql, free_port
 
 def test_an_interrupted_initdb_leaves_no_half_cluster(tmp_path: Path) -> None:
     code = f"""
+import subprocess, time
 from pathlib import Path
 from hsis_embedded.postgres import Postgres
+run = subprocess.run
+def interrupted(*words, **more):  # before its end, however late the test comes to it
+    run(*words, **more)
+    time.sleep(3600)
+subprocess.run = interrupted
 Postgres(Path({str(tmp_path / "data")!r}), 1, "p").initialise()
 """
     made = tmp_path / "data.new"
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (made / "PG_VERSION").exists():
         assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

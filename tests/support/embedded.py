@@ -11,7 +11,7 @@ from typing import Self
 
 from hsis_embedded.readiness import free_port
 
-START_TIMEOUT_S = 90
+START_TIMEOUT_S = 300
 ADMIN_PASSWORD = "password-of-the-end-to-end-tests"
 QUICK_PASSWORDS = {"HSIS_PASSWORD_MEMORY_KIB": "32", "HSIS_PASSWORD_PASSES": "1"}
 
@@ -67,7 +67,7 @@ class Embedded:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(number)
-        status = self.process.wait(60)
+        status = self.process.wait(180)
         if self.process.stdout is not None:
             self.process.stdout.close()
         self.process = None

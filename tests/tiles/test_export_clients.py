@@ -102,7 +102,7 @@ async def test_one_too_many_is_told_to_come_again_and_a_silent_client_is_left(
         assert refused.headers["Retry-After"]
         assert refused.json()["type"] == "urn:hsis:problem:too-many-exports"
         assert "HSIS_CONCURRENT_EXPORTS" in refused.json()["detail"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await narrow.get(f"{cube}/export", params=query)).status_code == 503:
                 await asyncio.sleep(0.05)
         said, count = await rest_of(reader)

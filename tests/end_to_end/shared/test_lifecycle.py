@@ -44,7 +44,7 @@ async def test_the_life_of_an_installation_beside_another(
     processes = children(installation)
     assert len(processes) >= 9
     assert installation.stop(signal.SIGINT) == 0
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert psutil.wait_procs(processes, timeout=60)[1] == []
 
     # Data and password are found again, and the password is not told twice.
     lines = installation.start(HSIS_ADMIN_PASSWORD="")
@@ -56,9 +56,9 @@ async def test_the_life_of_an_installation_beside_another(
     [tiles] = [p for p in processes if "hsis_tiles.app:create_app" in " ".join(p.cmdline())]
     os.kill(tiles.pid, signal.SIGKILL)
     assert installation.process is not None
-    installation.process.wait(30)
+    installation.process.wait(180)
     assert installation.stop() == 1
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert psutil.wait_procs(processes, timeout=60)[1] == []
     assert len(children(embedded)) >= 9
 
 
