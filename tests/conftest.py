@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import uvloop
 from aiobotocore.httpsession import AIOHTTPSession
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from hsis.service.postgres import migrate
 from hsis.service.provision import SCHEMAS
@@ -65,6 +67,10 @@ def pytest_configure() -> None:
     """Run on the event loop that the services run on. Not by pytest-asyncio's own hook: that makes
     a parameter of the loop, by which tests are put into another order."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    # A machine that is busy makes examples slow, and that is no fault of what they try.
+    too_slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("hsis", deadline=None, suppress_health_check=too_slow)
+    hypothesis.settings.load_profile("hsis")
     gc.disable()  # while modules are imported and tests collected, which all stay
 
 
@@ -84,6 +90,15 @@ def _certificates_are_read_once() -> Iterator[None]:
         patch.setattr("httpx._transports.default.create_ssl_context", once)
         made = AIOHTTPSession()._build_verify_context()
         patch.setattr(AIOHTTPSession, "_build_verify_context", lambda _: made)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _answers_may_take_a_minute() -> Iterator[None]:
+    """Where a client of the tests' own says nothing else, httpx gives it five seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for what in ("connect", "read", "write", "pool"):
+            patch.setattr(DEFAULT_TIMEOUT_CONFIG, what, 60.0)
         yield
 
 
