@@ -298,7 +298,7 @@ def test_work_that_ends_in_time_gives_its_result():
         return True
 
     async def work():
-        await asyncio.sleep(100)
+        await asyncio.sleep(50)
         return 7
 
     assert run_skipping_waits(while_leased(work(), renew, 20.0)) == 7
