@@ -341,12 +341,21 @@ def test_a_spectral_library(item: str, tmp_path: Path) -> None:
     assert "describes no spectral library" in run(*command, code=2).stderr
 
 
-def test_delete(item: str, files: tuple[Path, Path]) -> None:
+def test_delete(item: str, files: tuple[Path, Path], config: Path) -> None:
     sent = ["upload", *files, "--collection", COLLECTION, "--id", "short-lived", "--wait"]
     assert run(*sent).stdout.strip() == f"{COLLECTION}/short-lived succeeded"
+    dataset = hsis.open(COLLECTION, "short-lived")
     run("delete", COLLECTION, "short-lived")
+    # What the sweep of the trash removes, while a program still has the dataset.
+    kept = json.loads((config / "hsis" / "credentials.json").read_text())
+    shard = f"{kept['url']}/blobs/cubes/{COLLECTION}/short-lived/cube.zarr/cube/c/0/0/0"
+    headers = {"Authorization": f"Bearer {kept['token']}"}
+    assert httpx.delete(shard, headers=headers, trust_env=False).status_code == 204
+    with pytest.raises(FileNotFoundError):
+        dataset["cube"][:, 0, 0].load()
     assert answer("search", "--id", "short-lived")["features"] == []
     run("delete", COLLECTION, "short-lived", code=1)
+    run("trash", "purge", COLLECTION, "short-lived")
 
 
 def test_scrub(item: str) -> None:

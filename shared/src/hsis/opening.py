@@ -22,7 +22,8 @@ def open(
 
     Nothing is read but metadata; values come by ranges when they are used. `url` and `token` are
     by default those of `HSIS_URL` and `HSIS_TOKEN`, else of `hsis login`. Raises NotFound,
-    Forbidden, Unauthenticated or Unavailable as the server answers.
+    Forbidden, Unauthenticated or Unavailable as the server answers; reading values raises
+    FileNotFoundError where they are there no more, as when the item was removed meanwhile.
     """
     import xarray
     from zarr.storage import FsspecStore
@@ -32,10 +33,14 @@ def open(
     headers = {"Authorization": f"Bearer {to.token}"} if to.token else {}
     _check(store_url, headers, to.through_proxy)
     client = {"headers": headers, "trust_env": to.through_proxy}
+    # Every shard is stored: a missing one is an error, and no values of 0 as zarr would have it.
     store = FsspecStore.from_url(
-        store_url, storage_options={"client_kwargs": client}, read_only=True
+        store_url,
+        storage_options={"client_kwargs": client},
+        read_only=True,
+        allowed_exceptions=(),
     )
-    dataset: xarray.Dataset = xarray.open_zarr(store, consolidated=True)
+    dataset: xarray.Dataset = xarray.open_zarr(store, consolidated=True, zarr_format=3)
     return dataset
 
 
