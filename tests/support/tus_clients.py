@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tusclient.client import TusClient
 
 WEB = Path(__file__).resolve().parents[2] / "services" / "web"
 MIB = 1024**2
-RETRIES = 200
+RETRIES = 1000
 NODE_CLIENT = """
 const fs = require("node:fs");
 const [library, path, endpoint, token, metadata, retries] = process.argv.slice(1);
@@ -37,13 +38,18 @@ Then = Callable[[], Awaitable[None]]
 
 
 class Watched:
-    """A file that tells the largest offset it was read to."""
+    """A file that tells the largest offset it was read to, and is not read from `limit` on until
+    `go_on` is set."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit: int) -> None:
         self._file = path.open("rb")
         self.furthest = 0
+        self._limit = limit
+        self.go_on = threading.Event()
 
     def read(self, size: int = -1) -> bytes:
+        if self._file.tell() >= self._limit:
+            self.go_on.wait()
         content = self._file.read(size)
         self.furthest = max(self.furthest, self._file.tell())
         return content
@@ -69,7 +75,7 @@ async def send_by_tuspy(
     chunk_bytes: int = 3 * MIB,
 ) -> None:
     """Upload by tuspy, with a checksum of every chunk; `then` is awaited at each offset."""
-    file = Watched(path)
+    file = Watched(path, moments[-1] + chunk_bytes)  # no client is too fast to be disturbed
     client = TusClient(endpoint, headers={"Authorization": f"Bearer {token}"})
     uploader = client.uploader(
         file_stream=file,
@@ -80,11 +86,14 @@ async def send_by_tuspy(
         upload_checksum=True,
     )
     sending = asyncio.create_task(asyncio.to_thread(uploader.upload))
-    for moment in moments:
-        while file.furthest < moment:
-            assert not sending.done(), "too fast to be disturbed in the middle"
-            await asyncio.sleep(0.005)
-        await then()
+    try:
+        for moment in moments:
+            while file.furthest < moment:
+                assert not sending.done(), "too fast to be disturbed in the middle"
+                await asyncio.sleep(0.005)
+            await then()
+    finally:
+        file.go_on.set()
     await sending
     file.close()
     assert uploader.offset == path.stat().st_size
