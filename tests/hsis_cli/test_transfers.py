@@ -50,7 +50,6 @@ async def line_to(
                 return
             if left > 0 and carried > cut_after:
                 left -= 1
-                await asyncio.sleep(0.1)  # until the server has taken what came through
                 return
             writer.write(piece)
             await writer.drain()
@@ -63,7 +62,7 @@ async def line_to(
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
         writer.transport.abort()
-        back.transport.abort()
+        back.close()  # the server gets what came through, and then the end
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:

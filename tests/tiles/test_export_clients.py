@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,15 +96,17 @@ async def test_one_too_many_is_told_to_come_again_and_a_silent_client_is_left(
     tiles: Tiles, narrow: httpx.AsyncClient, cube: str
 ) -> None:
     query = {"format": "npy", "bands": "1"}
-    async with taking_little(narrow, tiles.admin_token, cube) as reader:
-        refused = await narrow.get(f"{cube}/export", params=query)
-        assert refused.status_code == 503
+    async with asyncio.timeout(60), AsyncExitStack() as lines:
+        while True:  # a busy machine may ask only when the silent one was left already
+            reader = await lines.enter_async_context(taking_little(narrow, tiles.admin_token, cube))
+            refused = await narrow.get(f"{cube}/export", params=query)
+            if refused.status_code == 503:
+                break
         assert refused.headers["Retry-After"]
         assert refused.json()["type"] == "urn:hsis:problem:too-many-exports"
         assert "HSIS_CONCURRENT_EXPORTS" in refused.json()["detail"]
-        async with asyncio.timeout(60):
-            while (await narrow.get(f"{cube}/export", params=query)).status_code == 503:
-                await asyncio.sleep(0.05)
+        while (await narrow.get(f"{cube}/export", params=query)).status_code == 503:
+            await asyncio.sleep(0.05)
         said, count = await rest_of(reader)
     assert said > 2 * 40 * 400 * 512 > count
 
