@@ -98,7 +98,7 @@ class Postgres:
             user=SUPERUSER,
             password=self.password,
             database=database,
-            timeout=5,
+            timeout=30,
         )
 
     async def create_database(self, name: str) -> None:

@@ -73,7 +73,7 @@ class Supervisor:
     """The processes of one installation. Logs go to `log_folder/<name>.log`."""
 
     log_folder: Path
-    start_timeout_s: float = 60.0
+    start_timeout_s: float = 180.0
     stop_timeout_s: float = 15.0
     _running: dict[str, SimpleExecutor] = field(default_factory=dict)
     _logs: list[IO[bytes]] = field(default_factory=list)
