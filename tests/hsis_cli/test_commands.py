@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import stat
@@ -178,6 +179,20 @@ def test_download_in_another_format(item: str, scene: DemoScene, tmp_path: Path)
     assert "is there already" in run(*command, "envi", "-o", tmp_path, code=1).stderr
     assert "numbered 1 to 12" in run(*command, "mat", "--bands", "13", code=1).stderr
     assert "needs --format" in run("download", COLLECTION, item, "--bands", "1", code=2).stderr
+
+
+def test_who_may_read_what_was_downloaded_is_for_the_user_to_say(item: str, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        run("download", COLLECTION, item, "-o", tmp_path / "originals")
+        run("download", COLLECTION, item, "--format", "npy", "-o", tmp_path / "scene.npy")
+        run("download", COLLECTION, item, "--asset", "cube", "-o", tmp_path)
+    finally:
+        os.umask(before)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o640}
+    folders = [tmp_path / name for name in ("originals", f"{item}.zarr", f"{item}.zarr/cube")]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o750}
 
 
 def test_open(item: str, scene: DemoScene, monkeypatch: pytest.MonkeyPatch) -> None:

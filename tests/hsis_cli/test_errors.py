@@ -1,7 +1,10 @@
 """Errors of the command line: one line on stderr and an exit code, never a traceback."""
 
+import asyncio
 import errno
 import http.server
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 
 from hsis.cli.main import app
 from hsis.cli.session import Session, execute
+from hsis.clients.fetching import partial_file
 from hsis.credentials import Connection
 from hsis_embedded.readiness import free_port
 
@@ -91,6 +95,23 @@ def test_a_reader_of_stdout_that_has_enough_is_no_error() -> None:
     command.command()(lambda: execute(print_to_it, Connection("http://127.0.0.1", None)))
     result = CliRunner().invoke(command, [])
     assert (result.exit_code, result.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_nothing_half_done_is_left_where_a_signal_ends_it(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    async def fetch(_: Session) -> None:
+        with partial_file(tmp_path, "cube.npy") as path:
+            path.write_bytes(b"half")
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(5)
+
+    command = typer.Typer()
+    command.command()(lambda: execute(fetch, Connection("http://127.0.0.1", None)))
+    result = CliRunner().invoke(command, [])
+    assert (result.exit_code, list(tmp_path.iterdir())) == (code, [])
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_url_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

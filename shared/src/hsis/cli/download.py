@@ -1,7 +1,6 @@
 """`hsis download`."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,7 +12,13 @@ from rich.progress import Progress, TaskID
 
 from hsis.cli.output import byte_progress
 from hsis.cli.session import Session, execute, fail
-from hsis.clients.fetching import Expected, fetch_prefix, fetch_verified, original_blobs
+from hsis.clients.fetching import (
+    Expected,
+    fetch_prefix,
+    fetch_verified,
+    original_blobs,
+    partial_path,
+)
 from hsis.clients.fetching_exports import fetch_export
 from hsis.contracts.blobs import cube_prefix, statistics_key, thumbnail_key
 from hsis.contracts.exports import ArrayAxes, BboxCrs, ExportFormat, Interleave
@@ -153,10 +158,10 @@ async def _cube(session: Session, collection: str, item: str, output: Path) -> P
 @contextmanager
 def _partial_folder(target: Path) -> Iterator[Path]:
     """A hidden folder beside `target` that gets its name at the end, or is removed on an error."""
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    partial = partial_path(target.parent, target.name)
+    partial.mkdir()
     try:
         yield partial
-        partial.chmod(0o755)
         partial.rename(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

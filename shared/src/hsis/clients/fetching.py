@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ async def fetch_verified(
     Conflict when another file of that name is there, or when the bytes are not those expected.
     """
     target = folder / expected.filename
-    with _partial_file(target) as partial:
+    with partial_file(folder, expected.filename) as partial:
         digest = await _fetch(storage, expected.key, partial, on_progress)
         if expected.sha256 is not None and digest != expected.sha256:
             raise Conflict(
@@ -115,21 +114,28 @@ async def fetch_prefix(
     return len(blobs)
 
 
+def partial_path(folder: Path, name: str) -> Path:
+    """Where, hidden in `folder`, what is to be called `name` is made."""
+    return folder / f".{name[:60]}-{secrets.token_hex(4)}"  # at most 255 bytes
+
+
 @contextmanager
-def _partial_file(target: Path) -> Iterator[Path]:
-    """An empty hidden file beside `target`, gone at the end unless it was renamed."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}-")
-    os.close(handle)
+def partial_file(folder: Path, name: str) -> Iterator[Path]:
+    """An empty hidden file in `folder`, gone at the end unless it was renamed.
+
+    Who may read it is as the user's mask says of every new file.
+    """
+    path = partial_path(folder, name)
+    path.touch(exist_ok=False)
     try:
-        yield Path(name)
+        yield path
     finally:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _give_name(partial: Path, target: Path, digest: str) -> None:
     if target.exists() and _sha256(target) != digest:
         raise Conflict(f"{target} is there already with other content; it was left as it is.")
-    partial.chmod(0o644)
     partial.replace(target)
 
 

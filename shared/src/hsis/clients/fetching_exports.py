@@ -1,15 +1,13 @@
 """Fetching an export to disk: under its final name only when whole, going on where it broke."""
 
 import asyncio
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from hsis.clients.base import problem_of
+from hsis.clients.fetching import partial_file
 from hsis.clients.tiles import ExportAnswer, TilesClient
 from hsis.errors import Conflict, InvalidInput, Unavailable
 
@@ -44,7 +42,8 @@ async def fetch_export(
     start.
     """
     folder, name = await asyncio.to_thread(_place, output)
-    with _partial_file(folder) as partial:
+    with partial_file(folder, "export") as path, path.open("r+b") as file:
+        partial = _Partial(file, path)
         delays = iter(RETRY_DELAYS_S)
         while True:
             before = partial.count
@@ -105,19 +104,7 @@ def _check_absent(target: Path) -> None:
         raise Conflict(f"{target} is there already; another --output is right.")
 
 
-@contextmanager
-def _partial_file(folder: Path) -> Iterator[_Partial]:
-    """A hidden file in the folder, gone at the end unless it was renamed."""
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".export-")
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield _Partial(file, Path(name))
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def _give_name(partial: _Partial, target: Path) -> None:
     partial.file.flush()
     _check_absent(target)
-    partial.path.chmod(0o644)
     partial.path.rename(target)
