@@ -31,6 +31,7 @@ function detailOf(response) {
 
 /** Send a file of an announced upload, or the rest of it; `onProgress` gets a part of 1. */
 export function sendFile(upload, file, onProgress, signal) {
+  let cancel;
   return new Promise((resolve, reject) => {
     const transfer = new Upload(file, {
       endpoint: "/uploads",
@@ -44,19 +45,21 @@ export function sendFile(upload, file, onProgress, signal) {
       onSuccess: () => resolve(),
       onError: (error) => reject(new TransferError(file, error)),
     });
-    signal.addEventListener("abort", () => {
+    cancel = () => {
       transfer.abort(true).catch(() => null); // it expires by itself
       reject(new Cancelled());
-    });
+    };
+    signal.addEventListener("abort", cancel);
     if (signal.aborted) {
       reject(new Cancelled());
       return;
     }
     transfer.findPreviousUploads().then((found) => {
+      if (signal.aborted) return;
       if (found.length) transfer.resumeFromPreviousUpload(found[0]);
       transfer.start();
     }, reject);
-  });
+  }).finally(() => signal.removeEventListener("abort", cancel)); // what was sent stays where the rest is cancelled
 }
 
 const keyOf = (files, body) =>
