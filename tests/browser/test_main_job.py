@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -114,9 +115,23 @@ async def test_upload_look_click_run_and_see_the_result(
     found = np.load(await download.path()).transpose(2, 0, 1)
     assert np.array_equal(found, values[[2, 3, 4, 29], 20:60, 10:50])
 
+    told = asyncio.Event()
+
+    async def hold_until_told(route: Route) -> None:
+        await told.wait()
+        await route.continue_()
+
+    await page.route("**/processing/processes/sam", hold_until_told)
+    run = page.get_by_role("button", name="Run")
+    await expect(run).to_be_enabled()
     await page.get_by_label("Process", exact=True).select_option("sam")
+    await expect(run).to_be_disabled()  # the inputs are still those of another process
+    told.set()
+    # No events, and the first two times that it is asked how the job stands nothing answers.
+    await page.route("**/processing/jobs/*/events", lambda route: route.abort())
+    await page.route("**/processing/jobs/*", lambda route: route.abort(), times=2)
     await expect(page.locator("#inputs")).to_contain_text("Clicked pixels (10, 20), (60, 30)")
-    await page.get_by_role("button", name="Run").click()
+    await run.click()
     await page.get_by_role("link", name="Open the result").click()
     await page.wait_for_url(lambda url: "/items/browser/" in url and url[-13:] != "two-materials")
     await expect(page.locator("#metadata")).to_contain_text("browser / two-materials")
@@ -177,6 +192,47 @@ async def test_an_upload_goes_on_after_the_page_was_left(
     assert [method for method, _ in transfers].count("POST") == 1
 
 
+async def test_the_last_upload_is_followed_over_an_outage(
+    embedded: Embedded, page: Page, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+
+    async def upload(name: str) -> None:
+        np.save(tmp_path / f"{name}.npy", np.arange(24, dtype=np.uint16).reshape(2, 4, 3))
+        await page.get_by_label("Files of one cube").set_input_files(tmp_path / f"{name}.npy")
+        await page.get_by_label("Collection").fill("browser-followed")
+        await page.get_by_role("button", name="Upload", exact=True).click()
+
+    await log_in(page, embedded, "/upload")
+    opened = page.get_by_role("link", name="Open the cube")
+    await upload("first")
+    await expect(opened).to_be_visible()
+    first = next(path for path in reversed(asked) if path.startswith("/uploads/"))
+    following, followed = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_second_answer(route: Route) -> None:
+        answer = await route.fetch()
+        if asked.count(first) > before + 1:
+            following.set()
+            await followed.wait()
+        await route.fulfill(response=answer)
+
+    before = asked.count(first)
+    await page.route("**" + first, hold_the_second_answer)
+    await page.goto(f"{embedded.url}/upload?upload={first.rpartition('/')[2]}")
+    await following.wait()
+    other = f"{embedded.url}/uploads/(?!files|{first.rpartition('/')[2]})"
+    await page.route(re.compile(other), lambda route: route.abort(), times=2)
+    await upload("second")
+    await expect(opened).to_have_attribute("href", "/items/browser-followed/second")
+    async with page.expect_response("**" + first):
+        followed.set()
+    await page.evaluate("fetch('/static/icon.svg').then((answer) => answer.text())")
+    await expect(opened).to_have_attribute("href", "/items/browser-followed/second")
+    await expect(page.locator("#upload-error")).to_be_hidden()
+
+
 async def test_a_plot_of_numbers_of_any_size_tells_its_ticks_apart(
     embedded: Embedded, page: Page
 ) -> None:
@@ -229,6 +285,41 @@ async def test_a_wrong_password_is_refused(embedded: Embedded, page: Page) -> No
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator("#login-error")).to_be_visible()
     assert await page.context.cookies() == []
+
+
+async def test_a_page_gone_back_to_is_not_the_last_users(embedded: Embedded, page: Page) -> None:
+    await page.goto(embedded.url + "/login")
+    await page.evaluate("""() => addEventListener("pagehide", () =>
+        localStorage.setItem("kept", document.getElementById("password").value))""")
+    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("Password").fill(embedded.admin_password)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url(embedded.url + "/")
+    assert await page.evaluate("localStorage.getItem('kept')") == ""
+    await expect(page.locator("#who")).to_contain_text("admin")
+    await page.context.clear_cookies()
+    # As a browser does with a page that it kept whole.
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    await expect(page.locator("#who").get_by_role("link", name="Log in")).to_be_visible()
+
+
+async def test_what_is_typed_is_sent_as_it_was_meant(embedded: Embedded, page: Page) -> None:
+    await page.goto(embedded.url + "/login")
+    sent = await page.evaluate("""async () => {
+        const { inputValues } = await import("/static/inputs.js");
+        const { changedMetadata, metadataFields } = await import("/static/fields.js");
+        const form = document.createElement("form");
+        form.innerHTML = "<input data-input=classes data-kind=list value='10, corn,'>";
+        const kept = { "lab:lamps": 2, "lab:lens": "a", "lab:gone": 1 };
+        form.append(...metadataFields(true, { properties: kept }));
+        const lines = "lab:lamps = 2\\nlab:lens = b\\nlab:sample = 12345678901234567891";
+        form.querySelector("[data-field=properties]").value = lines;
+        return [inputValues(form), changedMetadata(form)];
+    }""")
+    assert sent[0] == {"classes": [10, "corn"]}
+    # What another person may have changed meanwhile is not sent.
+    changed = {"lab:gone": None, "lab:lens": "b", "lab:sample": "12345678901234567891"}
+    assert sent[1] == {"properties": changed}
 
 
 async def test_names_that_look_like_markup_stay_text(embedded: Embedded, page: Page) -> None:
@@ -304,6 +395,9 @@ async def test_a_collection_made_public_is_seen_by_anyone(embedded: Embedded, pa
     async with httpx.AsyncClient(base_url=embedded.url, trust_env=False) as anyone:
         assert (await anyone.get("/stac/collections/shown")).status_code == 200
         assert (await anyone.get("/stac/collections/markup")).status_code in {401, 404}
+    await page.route("**/auth/session", lambda route: route.abort(), times=1)
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.locator("#messages")).to_contain_text("still logged in")
     await page.get_by_role("button", name="Log out").click()
     await page.wait_for_url("**/login")
     await page.goto(embedded.url + "/")

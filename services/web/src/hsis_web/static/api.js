@@ -20,12 +20,13 @@ export async function call(method, url, body, headers = {}) {
     options.body = JSON.stringify(body);
   }
   let response;
+  let content;
   try {
     response = await fetch(url, options);
+    content = await readJson(response);
   } catch {
     throw new ApiError(0, { detail: "The server cannot be reached." });
   }
-  const content = await readJson(response);
   if (!response.ok) throw new ApiError(response.status, content ?? {});
   return content;
 }
@@ -40,6 +41,24 @@ async function readJson(response) {
 }
 
 export const get = (url) => call("GET", url);
+
+const AWAY = new Set([0, 502, 503, 504]);
+const OUTAGE_MS = 300_000;
+const PATIENT_MS = 1000;
+
+/** The same, asked again while the server is away, as it is where it starts anew: what goes on without
+ * being watched is no failure. */
+export async function getPatiently(url) {
+  const end = performance.now() + OUTAGE_MS;
+  for (;;) {
+    try {
+      return await get(url);
+    } catch (error) {
+      if (!AWAY.has(error.status) || performance.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PATIENT_MS));
+  }
+}
 
 /** The part of an absolute link that is valid on this origin. */
 export function local(href) {

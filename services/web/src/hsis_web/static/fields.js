@@ -25,10 +25,14 @@ function place(text) {
 function properties(text) {
   const entries = text.split("\n").filter((line) => line.trim()).map((line) => {
     const [name, ...rest] = line.split("=");
-    return [name.trim(), jsonOrText(rest.join("=").trim())];
+    return [name.trim(), propertyValue(rest.join("=").trim())];
   });
   return Object.fromEntries(entries);
 }
+
+/** A number with more digits than a browser keeps, such as that of a sample, is text: not one digit may change. */
+const propertyValue = (text) =>
+  /^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text)) ? text : jsonOrText(text);
 
 function jsonOrText(text) {
   try {
@@ -56,7 +60,7 @@ const joined = (values) => values.join(", ");
 const digits = (values) => values.map(Number).join(", ");
 const lines = (object) =>
   Object.entries(object).map(([name, value]) => `${name} = ${readAsItself(value) ? value : JSON.stringify(value)}`).join("\n");
-const readAsItself = (value) => typeof value === "string" && jsonOrText(value) === value && value === value.trim() && !value.includes("\n");
+const readAsItself = (value) => typeof value === "string" && propertyValue(value) === value && value === value.trim() && !value.includes("\n");
 const same = (value) => String(value);
 
 const PANEL = "white_reflectance"; // no metadata, but said with them
@@ -137,5 +141,9 @@ export function changedMetadata(form) {
   return changes;
 }
 
-/** Properties with null for those that are there no more. */
-const merged = (before, after) => ({ ...Object.fromEntries(Object.keys(before).map((name) => [name, null])), ...after });
+/** The properties that are not as before, with null for those that are there no more. */
+function merged(before, after) {
+  const changed = Object.entries(after).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]));
+  const gone = Object.keys(before).filter((name) => !(name in after));
+  return Object.fromEntries([...gone.map((name) => [name, null]), ...changed]);
+}

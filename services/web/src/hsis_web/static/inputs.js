@@ -86,6 +86,7 @@ function parse(text, kind) {
     const value = JSON.parse(text);
     return kind === "list" && !Array.isArray(value) ? [value] : value;
   } catch {
-    return text.split(",").map((part) => (Number.isNaN(Number(part)) ? part.trim() : Number(part)));
+    const parts = text.split(",").map((part) => part.trim()).filter(Boolean); // Number("") is 0
+    return parts.map((part) => (Number.isNaN(Number(part)) ? part : Number(part)));
   }
 }

@@ -14,6 +14,7 @@ $("login").addEventListener("submit", async (event) => {
   problem.hidden = true;
   try {
     await call("POST", "/auth/session", { username: $("username").value, password: $("password").value });
+    $("password").value = ""; // else it is there for who goes back to this page
     location.assign(nextPage());
   } catch (error) {
     problem.textContent = error.message;

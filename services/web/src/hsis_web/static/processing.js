@@ -1,6 +1,6 @@
 // Running a process over the item and following its job.
 
-import { call, get, path } from "./api.js";
+import { call, get, getPatiently, path } from "./api.js";
 import { $, element, setProgress } from "./dom.js";
 import { inputFields, inputValues, takesSpectra } from "./inputs.js";
 
@@ -10,6 +10,8 @@ const STATES = { accepted: "Waiting", running: "Running", successful: "Done", fa
 let source = null;
 let chosenSpectra = () => [];
 let job = null;
+let running = false;
+let described = null; // the process whose inputs the form has
 
 /** Show the processes on offer; `spectra()` gives the clicked pixels. */
 export async function setUpProcessing(collection, item, spectra) {
@@ -19,7 +21,7 @@ export async function setUpProcessing(collection, item, spectra) {
   if (!processes.length) return;
   $("process").replaceChildren(...processes.map(({ id, title }) => element("option", { value: id }, title || id)));
   $("process").addEventListener("change", () => {
-    if (!$("run-button").disabled) $("job").hidden = true;
+    if (!running) $("job").hidden = true;
     describe().catch(showError);
   });
   $("run").addEventListener("submit", run);
@@ -28,12 +30,20 @@ export async function setUpProcessing(collection, item, spectra) {
   $("processing").hidden = false;
 }
 
+/** What is pressed before the inputs are those of the process would send it another's. */
+function showWhetherReady() {
+  $("run-button").disabled = running || described !== $("process").value;
+}
+
 async function describe() {
   const id = $("process").value;
+  showWhetherReady();
   const description = await get(path("processing", "processes", id));
   if (id !== $("process").value) return; // another was chosen meanwhile
   $("process-description").textContent = description.description ?? "";
   $("inputs").replaceChildren(...inputFields(description));
+  described = id;
+  showWhetherReady();
   spectraChanged();
 }
 
@@ -65,7 +75,8 @@ async function run(event) {
   event.preventDefault();
   $("job").hidden = false;
   $("job-error").hidden = $("result").hidden = true;
-  $("run-button").disabled = true;
+  running = true;
+  showWhetherReady();
   try {
     const inputs = executionInputs();
     const started = await call("POST", path("processing", "processes", $("process").value, "execution"),
@@ -77,7 +88,8 @@ async function run(event) {
   } catch (error) {
     showError(error);
   } finally {
-    $("run-button").disabled = false;
+    running = false;
+    showWhetherReady();
     $("dismiss").hidden = true;
   }
 }
@@ -87,7 +99,7 @@ async function follow(id) {
   const last = await followEvents(id);
   if (last) return finish(last);
   for (;;) {
-    const state = await get(path("processing", "jobs", id));
+    const state = await getPatiently(path("processing", "jobs", id));
     show(state);
     if (FINAL.has(state.status)) return finish(state);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -128,7 +140,7 @@ function show(state) {
 async function finish(state) {
   if (state.status === "failed") showError(new Error(state.error?.detail || state.message || "The process failed."));
   if (state.status !== "successful") return;
-  const { result } = await get(path("processing", "jobs", state.jobID) + "/results");
+  const { result } = await getPatiently(path("processing", "jobs", state.jobID) + "/results");
   const [, collection, item] = /\/stac\/collections\/([^/]+)\/items\/([^/?]+)/.exec(result.href);
   $("result").href = `/items/${collection}/${item}`;
   $("result").hidden = false;

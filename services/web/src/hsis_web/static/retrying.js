@@ -58,7 +58,7 @@ const withoutNulls = (object) => Object.fromEntries(Object.entries(object).filte
 /** All that is said: it takes the place of what was said before. */
 function saidNow(before, changes) {
   const now = withoutNulls({ ...before, ...changes });
-  if (now.properties) now.properties = withoutNulls(now.properties);
+  if (now.properties) now.properties = withoutNulls({ ...before.properties, ...changes.properties });
   if (now.wavelengths) delete now.wavelengths_file; // what is given outright counts
   return now;
 }

@@ -1,4 +1,4 @@
-import { call, get, path, toLogin } from "./api.js";
+import { call, get, getPatiently, path, toLogin } from "./api.js";
 import { $, element, formatBytes, setProgress } from "./dom.js";
 import { changedMetadata, inNanometres, metadataFields } from "./fields.js";
 import { mendable, reason, retryForm } from "./retrying.js";
@@ -10,6 +10,7 @@ const POLL_MS = 500;
 const user = await session();
 const askedOf = new Map(); // by the id of a scene that is converted again
 let cancelling = null;
+let turns = 0;
 
 if (!user) toLogin();
 $("collection").value ||= new URLSearchParams(location.search).get("collection") ?? "";
@@ -93,12 +94,21 @@ function showScenes(collection, scenes, beside = () => []) {
   }));
 }
 
+/** Whether what is shown is still the caller's to show: the page may follow another upload by now. */
+function turn() {
+  turns += 1;
+  const mine = turns;
+  return () => mine === turns;
+}
+
 /** Show how an upload goes until it ends; where what was `asked` did not fit the cube, ask again. */
 async function follow(id, asked) {
+  const current = turn();
   $("upload-error").hidden = true;
   $("retry").replaceChildren();
   for (;;) {
-    const upload = await get(path("uploads", id));
+    const upload = await getPatiently(path("uploads", id));
+    if (!current()) return;
     if (showState(upload)) {
       if (upload.scenes?.length) askAgain(upload.collection, upload.scenes, asked, () => follow(id, asked));
       else if (mendable(upload)) $("retry").append(retryForm(upload, asked, (again, now) => run(follow(again.id, now))));
@@ -128,12 +138,14 @@ function showChosen() {
 /** Show an upload that was begun elsewhere, or before the page was left, as the address names it. */
 async function followNamed(id) {
   reset(); // what goes wrong is told there
+  const current = turn();
   const upload = await get(path("uploads", id));
+  if (!current()) return;
   $("collection").value = upload.collection;
   for (const scene of (upload.scenes ?? []).filter(mendable)) { // which may have been tried again
     askedOf.set(scene.id, askedWith(await get(path("uploads", scene.id))));
   }
-  await follow(id, askedWith(upload));
+  if (current()) await follow(id, askedWith(upload));
 }
 
 /** What was asked with an upload, as `retryForm` takes it. */
@@ -143,6 +155,7 @@ const askedWith = ({ metadata, calibration, white_reflectance }) =>
 const run = (promise) => promise.catch((error) => showError(error.message));
 
 function reset() {
+  turn();
   $("progress").hidden = false;
   $("file-bars").replaceChildren();
   $("conversion").hidden = true;
@@ -158,7 +171,10 @@ function reset() {
 async function announce(files, body) {
   const known = begun(files, body);
   if (known) {
-    const upload = await get(path("uploads", known)).catch(() => null);
+    const upload = await get(path("uploads", known)).catch((error) => {
+      if (error.status !== 404) throw error; // it may still be there, and keeps the id from another
+      return null;
+    });
     if (upload && upload.state !== "failed") return upload;
   }
   const upload = await call("POST", "/uploads", body);
@@ -221,14 +237,22 @@ async function sendFolder(files, tables) {
 
 /** Show how the uploads of a folder's scenes go until all have ended. */
 async function followScenes(collection, told, asked) {
+  const current = turn();
   const open = () => told.filter(({ state }) => state !== "succeeded" && state !== "failed");
   while (open().length) {
-    for (const upload of open()) told[told.indexOf(upload)] = await get(path("uploads", upload.id));
+    for (const upload of open()) {
+      const now = await getPatiently(path("uploads", upload.id));
+      if (!current()) return;
+      told[told.indexOf(upload)] = now;
+    }
     showScenes(collection, told);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (!current()) return;
   }
-  askAgain(collection, told, asked, (upload) =>
-    followScenes(collection, told.map((scene) => (scene.id === upload.id ? upload : scene)), asked));
+  askAgain(collection, told, asked, (upload) => {
+    told[told.findIndex(({ id }) => id === upload.id)] = upload;
+    return followScenes(collection, told, asked);
+  });
 }
 
 $("upload").addEventListener("submit", async (event) => {
