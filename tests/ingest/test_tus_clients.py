@@ -52,7 +52,7 @@ class Replica:
 
 @pytest.fixture(scope="module")
 async def replica(idle_ingest: Ingest) -> AsyncIterator[Replica]:
-    started = Replica(idle_ingest.settings | {"lease_s": 2}, free_port())
+    started = Replica(idle_ingest.settings, free_port())
     await started.ready()
     yield started
     started.process.terminate()
@@ -75,6 +75,10 @@ async def test_a_client_goes_on_after_a_kill(
 
     async def kill() -> None:
         await asyncio.to_thread(replica.kill)
+        await idle_ingest.sql(
+            "UPDATE transfers SET lease_until = now() - interval '1 s'"
+            " WHERE lease_until IS NOT NULL"
+        )
 
     await send(
         path,
