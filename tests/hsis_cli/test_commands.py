@@ -20,7 +20,8 @@ from typer.testing import CliRunner, Result
 
 import hsis
 from hsis.cli.main import app
-from hsis.errors import NotFound, Unauthenticated
+from hsis.clients.sending import send_files
+from hsis.errors import NotFound, Unauthenticated, Unavailable
 from hsis_embedded.demo import DemoScene, make_scene, write_envi
 
 COLLECTION = "command-line"
@@ -273,6 +274,27 @@ def test_a_folder_of_scenes(logged_in: None, files: tuple[Path, Path], tmp_path:
     stored = result.stdout.splitlines()
     assert stored == ["folders/plain succeeded", "folders/from-folder succeeded"]
     assert "1 of 3 scenes failed. bad: " in result.stderr
+
+
+def test_a_folder_goes_on_after_the_scenes_that_were_sent(
+    logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        np.save(tmp_path / f"{name}.npy", np.ones((3, 4, 2), np.uint8))
+
+    async def away_for_the_second(ingest: Any, request: Any, *rest: Any, **more: Any) -> Any:
+        if request.id == "two":
+            raise Unavailable("It is away.")
+        return await send_files(ingest, request, *rest, **more)
+
+    command = ["upload", tmp_path, "--collection", COLLECTION, "--wait"]
+    with monkeypatch.context() as patch:
+        patch.setattr("hsis.cli.upload.send_files", away_for_the_second)
+        assert "The same command goes on" in run(*command, code=1).stderr
+    assert {upload["item"]: upload["state"] for upload in answer(*command)} == {
+        "one": "succeeded", "two": "succeeded",
+    }  # fmt: skip
+    assert "2 of 2 scenes failed" in run(*command, code=1).stderr  # sent once more, it is another
 
 
 def test_an_archive(logged_in: None, tmp_path: Path) -> None:

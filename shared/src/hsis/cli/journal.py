@@ -99,5 +99,17 @@ class FileJournal:
         whole.replace(self._path)
 
 
+class KeptJournal(FileJournal):
+    """Remembers what was sent, too, until all of a folder is: the same command then finds the
+    scenes that it sent before it was ended, and takes them for no conflict."""
+
+    def forget(self) -> None:
+        """Not yet."""
+
+    def forget_now(self) -> None:
+        """The whole folder was sent."""
+        super().forget()
+
+
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hsis.cli.companions import with_companions, with_references
 from hsis.cli.folder import folder_in, scenes_in
-from hsis.cli.journal import FileJournal
+from hsis.cli.journal import FileJournal, KeptJournal
 from hsis.cli.options import (
     AsJson,
     Axes,
@@ -144,7 +144,8 @@ async def _upload(
     wait: bool,
     as_json: bool,
 ) -> None:
-    sent = await _send(session, request, paths, tries)
+    journal = FileJournal(session.url, request, paths)
+    sent = await _send(session, request, paths, tries, journal)
     if wait:
         sent = await wait_for(session, sent)
     if as_json:
@@ -163,11 +164,14 @@ async def _upload_all(
     """Upload one scene after the other; one that fails does not keep the others from it."""
     sent: list[Upload] = []
     failed: list[str] = []
-    for request, paths in scenes:
+    journals = [KeptJournal(session.url, request, paths) for request, paths in scenes]
+    for (request, paths), journal in zip(scenes, journals, strict=True):
         try:
-            sent.append(await _send(session, request, paths, tries))
+            sent.append(await _send(session, request, paths, tries, journal))
         except (Conflict, InvalidInput, TooLarge) as error:
             failed.append(f"{request.id}: {error.detail}")
+    for journal in journals:
+        journal.forget_now()
     if wait:
         sent = [await wait_for(session, upload) for upload in sent]
     if as_json:
@@ -182,9 +186,12 @@ async def _upload_all(
 
 
 async def _send(
-    session: Session, request: UploadRequest, paths: Sequence[Path], tries: int
+    session: Session,
+    request: UploadRequest,
+    paths: Sequence[Path],
+    tries: int,
+    journal: FileJournal,
 ) -> Upload:
-    journal = FileJournal(session.url, request, paths)
     with byte_progress() as progress:
         tasks = {file.name: progress.add_task(file.name, total=file.size) for file in request.files}
         try:
