@@ -227,17 +227,20 @@ async def test_another_size_than_announced_is_refused(ingest: Ingest, content):
 async def test_a_client_that_vanishes_leaves_nothing(ingest: Ingest):
     upload = await announced(ingest, "vanished")
 
+    async def sending(expected: bool):
+        query = "SELECT receive_until IS NOT NULL FROM files WHERE upload = $1"
+        async with asyncio.timeout(60):
+            while await ingest.sql(query, uuid.UUID(upload.id)) != expected:
+                await asyncio.sleep(0.05)
+
     async def broken():
         yield b"x" * 300_000
-        await asyncio.sleep(0.1)
+        await sending(True)
         raise ConnectionError("pulled the plug")
 
     with pytest.raises(ConnectionError):
         await ingest.client.put_file(upload.id, "a.npy", broken(), token=ingest.admin_token)
-    async with asyncio.timeout(60):  # no lease's time: until the broken line is noted
-        sending = "SELECT receive_until IS NOT NULL FROM files WHERE upload = $1"
-        while await ingest.sql(sending, uuid.UUID(upload.id)):
-            await asyncio.sleep(0.05)
+    await sending(False)  # long before the end of the lease
     after = await ingest.client.upload(upload.id, token=ingest.admin_token)
     assert not after.files[0].received
     assert await ingest.keys(f"raw/{COLLECTION}/{upload.id}/") == []
