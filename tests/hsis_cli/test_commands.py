@@ -276,6 +276,16 @@ def test_a_folder_of_scenes(logged_in: None, files: tuple[Path, Path], tmp_path:
     assert "1 of 3 scenes failed. bad: " in result.stderr
 
 
+def test_an_upload_where_nothing_can_be_remembered(
+    logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "forgotten.npy", np.ones((3, 4, 2), np.uint8))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "forgotten.npy"))  # no folder
+    sent = run("upload", tmp_path / "forgotten.npy", "--collection", COLLECTION, "--wait")
+    assert sent.stdout == f"{COLLECTION}/forgotten succeeded\n"
+    assert "forgotten.npy/hsis/uploads cannot be written" in sent.stderr
+
+
 def test_a_folder_goes_on_after_the_scenes_that_were_sent(
     logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,16 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "hsis" / "uploads"
 
 
+def can_remember() -> bool:
+    """Whether files can be written there: in a container, or without a home, often not."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 class FileJournal:
     """One file for each server, collection and set of paths. See hsis.clients.sending.Journal."""
 

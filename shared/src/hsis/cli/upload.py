@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
 
 from hsis.cli.companions import with_companions, with_references
 from hsis.cli.folder import folder_in, scenes_in
-from hsis.cli.journal import FileJournal, KeptJournal
+from hsis.cli.journal import FileJournal, KeptJournal, cache_folder, can_remember
 from hsis.cli.options import (
     AsJson,
     Axes,
@@ -40,6 +40,7 @@ from hsis.cube.band_table import MAX_BYTES, is_number
 from hsis.cube.panel_table import parse_panel_table
 from hsis.errors import Conflict, InvalidInput, TooLarge, Unavailable
 
+J = TypeVar("J", bound=FileJournal)
 Files = Annotated[
     list[Path],
     typer.Argument(
@@ -144,7 +145,7 @@ async def _upload(
     wait: bool,
     as_json: bool,
 ) -> None:
-    journal = FileJournal(session.url, request, paths)
+    [journal] = _journals(FileJournal, session, [(request, paths)])
     sent = await _send(session, request, paths, tries, journal)
     if wait:
         sent = await wait_for(session, sent)
@@ -164,14 +165,15 @@ async def _upload_all(
     """Upload one scene after the other; one that fails does not keep the others from it."""
     sent: list[Upload] = []
     failed: list[str] = []
-    journals = [KeptJournal(session.url, request, paths) for request, paths in scenes]
+    journals = _journals(KeptJournal, session, scenes)
     for (request, paths), journal in zip(scenes, journals, strict=True):
         try:
             sent.append(await _send(session, request, paths, tries, journal))
         except (Conflict, InvalidInput, TooLarge) as error:
             failed.append(f"{request.id}: {error.detail}")
     for journal in journals:
-        journal.forget_now()
+        if journal is not None:
+            journal.forget_now()
     if wait:
         sent = [await wait_for(session, upload) for upload in sent]
     if as_json:
@@ -185,12 +187,23 @@ async def _upload_all(
         fail(f"{len(failed)} of {len(scenes)} scenes failed. {'; '.join(failed)}")
 
 
+def _journals(
+    kind: type[J], session: Session, scenes: Sequence[tuple[UploadRequest, Sequence[Path]]]
+) -> list[J | None]:
+    """What remembers each upload; None, which is told, where nothing can be remembered."""
+    if can_remember():
+        return [kind(session.url, request, paths) for request, paths in scenes]
+    told = f"{cache_folder()} cannot be written: what breaks off is given up, and starts anew."
+    typer.echo(told, err=True)
+    return [None for _ in scenes]
+
+
 async def _send(
     session: Session,
     request: UploadRequest,
     paths: Sequence[Path],
     tries: int,
-    journal: FileJournal,
+    journal: FileJournal | None,
 ) -> Upload:
     with byte_progress() as progress:
         tasks = {file.name: progress.add_task(file.name, total=file.size) for file in request.files}
@@ -204,6 +217,8 @@ async def _send(
                 journal=journal,
             )
         except Unavailable as error:
+            if journal is None:
+                raise
             raise Unavailable(f"{error.detail} The same command goes on from there.") from error
 
 
