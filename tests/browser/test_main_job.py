@@ -87,6 +87,11 @@ async def test_upload_look_click_run_and_see_the_result(
     await page.wait_for_url("**/items/browser/two-materials")
     await expect(page.locator("#picture-busy")).to_be_hidden()
     assert await page.locator("#preview").evaluate("image => image.naturalWidth") == COLUMNS
+    await page.route("**/preview.png?*", lambda route: route.abort(), times=1)
+    async with page.expect_response("**/preview.png?*stretch=minmax"):
+        await page.get_by_label("Stretch").select_option("minmax")
+    await expect(page.locator("#preview")).to_have_js_property("naturalWidth", COLUMNS)
+    await expect(page.locator("#picture-busy")).to_be_hidden()
 
     await click_pixel(page, 10, 20)
     await click_pixel(page, 60, 30)

@@ -22,8 +22,11 @@ export function setUpPicture(cubeUrl, shape, cube, onPixel) {
     $("picture-busy").hidden = false;
     image.src = pictureUrl(cubeUrl);
   };
-  image.addEventListener("load", () => { $("picture-busy").hidden = true; });
-  image.addEventListener("error", () => explain(image.src));
+  image.addEventListener("load", () => {
+    askedAgain = null;
+    $("picture-busy").hidden = true;
+  });
+  image.addEventListener("error", () => explain(image));
   $("view").addEventListener("change", show);
   $("view").addEventListener("submit", (event) => event.preventDefault());
   image.addEventListener("click", (event) => onPixel(...pixelAt(event, shape)));
@@ -51,13 +54,26 @@ function pictureUrl(cubeUrl) {
   return `${cubeUrl}/preview.png?bands=${bands}&stretch=${encodeURIComponent($("stretch").value)}`;
 }
 
-/** An image says not why it failed: ask again as JSON. */
-async function explain(url) {
-  $("picture-busy").hidden = true;
+let askedAgain = null;
+
+/** An image says not why it failed: ask again as JSON. What failed in passing is shown after all. */
+async function explain(image) {
+  const url = image.src;
+  const first = askedAgain !== url;
+  askedAgain = url;
+  let why = "The picture cannot be shown.";
   try {
     await call("GET", url);
+    why = first ? null : why;
   } catch (error) {
-    showMessage(error.message);
+    why = error.message;
+  }
+  if (image.src !== url) return; // another is on its way
+  if (why) {
+    $("picture-busy").hidden = true;
+    showMessage(why);
+  } else {
+    image.src = url;
   }
 }
 
