@@ -303,6 +303,10 @@ async def test_a_page_gone_back_to_is_not_the_last_users(embedded: Embedded, pag
     assert await page.evaluate("localStorage.getItem('kept')") == ""
     await expect(page.locator("#who")).to_contain_text("admin")
     await page.context.clear_cookies()
+    await page.get_by_role("button", name="New collection").click()
+    await page.get_by_label("Id", exact=True).fill("lost")
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.locator("#messages")).to_contain_text("Log in again, in another tab")
     # As a browser does with a page that it kept whole.
     await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     await expect(page.locator("#who").get_by_role("link", name="Log in")).to_be_visible()

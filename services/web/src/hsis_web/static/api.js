@@ -9,6 +9,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What 401 means to who was logged in; how a program gets a token is not for them. */
+export const LOGGED_OUT = "You are not logged in any more. Log in again, in another tab to keep what is on this page.";
+
 export const path = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
 
 /** JSON of the answer, or null where it has none; ApiError where it is an error. */
@@ -27,6 +30,7 @@ export async function call(method, url, body, headers = {}) {
   } catch {
     throw new ApiError(0, { detail: "The server cannot be reached." });
   }
+  if (response.status === 401 && !url.startsWith("/auth/")) throw new ApiError(401, { ...content, detail: LOGGED_OUT });
   if (!response.ok) throw new ApiError(response.status, content ?? {});
   return content;
 }

@@ -1,5 +1,7 @@
 // One file to ingest by tus: tried again by itself, gone on with after the page was left.
 
+import { LOGGED_OUT } from "./api.js";
+
 const { Upload } = window.tus; // tus.min.js, which is no module
 const RETRY_DELAYS_MS = [0, 500, 1000, 2000, 4000, 8000, 15000, 30000, 30000];
 const PREFIX = "hsis-upload ";
@@ -10,8 +12,9 @@ export class Cancelled extends Error {}
 /** Why a file could not be sent. `passing` says that another try, or a new login, may help. */
 export class TransferError extends Error {
   constructor(file, error) {
-    super(detailOf(error.originalResponse) || `Sending ${file.name} was cut off.`);
-    this.passing = mayPass(error) || error.originalResponse?.getStatus() === 401;
+    const loggedOut = error.originalResponse?.getStatus() === 401;
+    super(loggedOut ? LOGGED_OUT : detailOf(error.originalResponse) || `Sending ${file.name} was cut off.`);
+    this.passing = mayPass(error) || loggedOut;
   }
 }
 
