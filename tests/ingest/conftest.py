@@ -117,7 +117,7 @@ class Ingest:
     async def renewed(self, leased_until: str, *arguments: Any) -> None:
         """Wait until the lease whose end this query answers is taken, and then renewed."""
         async with (
-            asyncio.timeout(60),
+            asyncio.timeout(180),
             open_pool(Settings(**self.settings), "ingest") as pool,
         ):
             while (first := await pool.fetchval(leased_until, *arguments)) is None:
@@ -145,7 +145,7 @@ class Ingest:
 
     async def ended(self, upload: Upload) -> Upload:
         """The upload once its conversion has succeeded or failed."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not upload.state.final:
                 upload = await self.client.upload(upload.id, token=self.admin_token)
                 await asyncio.sleep(0.1)
@@ -161,7 +161,7 @@ class Ingest:
 
     async def emptied(self, *prefixes: str) -> None:
         """Wait until nothing is stored under the prefixes."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while any([await self.keys(prefix) for prefix in prefixes]):
                 await asyncio.sleep(0.05)
 
