@@ -93,6 +93,15 @@ def test_a_damaged_file_is_told() -> None:
         connection()
 
 
+def test_a_file_that_is_not_to_be_read_or_written_is_told() -> None:
+    credentials_path().mkdir(parents=True)
+    with pytest.raises(InvalidInput, match="json cannot be read: Is a directory"):
+        connection()
+    with pytest.raises(InvalidInput, match="json cannot be written: Is a directory"):
+        save_credentials(STORED)
+    assert [each.name for each in credentials_path().parent.iterdir()] == ["credentials.json"]
+
+
 @pytest.mark.parametrize("url", ["lab.example", "ftp://lab.example", "http://", "http://a:b"])
 def test_a_url_that_is_none_is_told(url: str) -> None:
     with pytest.raises(InvalidInput, match="no URL of an HSIS"):

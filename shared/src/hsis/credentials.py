@@ -62,12 +62,15 @@ def checked_url(url: str) -> str:
 
 
 def load_credentials() -> StoredCredentials | None:
-    """What `hsis login` stored, None when nothing is; InvalidInput when the file is damaged."""
+    """What `hsis login` stored, None when nothing is; InvalidInput when the file is damaged, or is
+    not to be read."""
     path = credentials_path()
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
     try:
         return StoredCredentials.model_validate_json(content)
     except ValidationError:
@@ -75,8 +78,19 @@ def load_credentials() -> StoredCredentials | None:
 
 
 def save_credentials(credentials: StoredCredentials) -> Path:
-    """Store them, readable by their owner only (mode 0600), and say where."""
+    """Store them, readable by their owner only (mode 0600), and say where; InvalidInput where they
+    cannot be stored."""
     path = credentials_path()
+    try:
+        _save(path, credentials)
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be written: {error.strerror}. XDG_CONFIG_HOME may name another folder."
+        ) from None
+    return path
+
+
+def _save(path: Path, credentials: StoredCredentials) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")  # mode 0600
     try:
@@ -86,7 +100,6 @@ def save_credentials(credentials: StoredCredentials) -> Path:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _checked_token(token: str) -> str | None:
