@@ -5,13 +5,30 @@ import { $, element, showMessage } from "./dom.js";
 
 const collection = $("page").dataset.collection;
 const trash = path("stac", "collections", collection, "trash");
+const PAGE_ENTRIES = 30;
+let last = null;
 
 async function show() {
   const { role } = await get(path("auth", "access", collection));
   if (role !== "owner" && role !== "editor") return;
-  const { entries } = await get(trash);
-  $("trash-entries").replaceChildren(...entries.map((entry) => row(entry, role === "owner")));
-  $("trash").hidden = entries.length === 0;
+  await showPage(role, "");
+}
+
+/** The entries after `last`, below those that are shown already, or the first ones. */
+async function showPage(role, after) {
+  const { entries, total } = await get(`${trash}?limit=${PAGE_ENTRIES}${after}`);
+  if (!after) $("trash-entries").replaceChildren();
+  $("trash-entries").append(...entries.map((entry) => row(entry, role === "owner")));
+  last = entries.at(-1)?.id ?? last;
+  $("trash-more").hidden = !entries.length || $("trash-entries").childElementCount >= total;
+  $("trash-more").onclick = () => showMore(role);
+  $("trash").hidden = !$("trash-entries").childElementCount;
+}
+
+async function showMore(role) {
+  $("trash-more").disabled = true; // else a second click asks for the same page again
+  await showPage(role, `&after=${last}`).catch((error) => showMessage(error.message));
+  $("trash-more").disabled = false;
 }
 
 function row(entry, mayPurge) {
