@@ -83,9 +83,9 @@ def forget_peak(process: int) -> None:
 
 
 def peak_mib(process: int) -> int:
-    """The most memory that a process had resident so far (Linux's VmHWM)."""
+    """The most memory that a process had resident so far (Linux's VmHWM), rounded up."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:"))
+    return next(-(-int(line.split()[1]) // 1024) for line in lines if line.startswith("VmHWM:"))
 
 
 def rate_ratio(rate: float, reference: float) -> str:

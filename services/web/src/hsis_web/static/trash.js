@@ -6,28 +6,26 @@ import { $, element, showMessage } from "./dom.js";
 const collection = $("page").dataset.collection;
 const trash = path("stac", "collections", collection, "trash");
 const PAGE_ENTRIES = 30;
-let last = null;
 
 async function show() {
   const { role } = await get(path("auth", "access", collection));
   if (role !== "owner" && role !== "editor") return;
-  await showPage(role, "");
+  await showPage(role);
 }
 
-/** The entries after `last`, below those that are shown already, or the first ones. */
+/** The entries after one, below those that are shown already, or the first ones. */
 async function showPage(role, after) {
-  const { entries, total } = await get(`${trash}?limit=${PAGE_ENTRIES}${after}`);
+  const { entries, total } = await get(`${trash}?limit=${PAGE_ENTRIES}` + (after ? `&after=${after}` : ""));
   if (!after) $("trash-entries").replaceChildren();
   $("trash-entries").append(...entries.map((entry) => row(entry, role === "owner")));
-  last = entries.at(-1)?.id ?? last;
+  $("trash-more").onclick = () => showMore(role, entries.at(-1).id);
   $("trash-more").hidden = !entries.length || $("trash-entries").childElementCount >= total;
-  $("trash-more").onclick = () => showMore(role);
   $("trash").hidden = !$("trash-entries").childElementCount;
 }
 
-async function showMore(role) {
+async function showMore(role, after) {
   $("trash-more").disabled = true; // else a second click asks for the same page again
-  await showPage(role, `&after=${last}`).catch((error) => showMessage(error.message));
+  await showPage(role, after).catch((error) => showMessage(error.message));
   $("trash-more").disabled = false;
 }
 
